@@ -38,7 +38,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 # RFC 6797; two years, without includeSubDomains: the relay speaks for its own host only.
-_HSTS = {"Strict-Transport-Security": "max-age=63072000"}
+HSTS = {"Strict-Transport-Security": "max-age=63072000"}
 
 _MINUTE, _HOUR = 60, 3600
 
@@ -87,7 +87,7 @@ class Refusal(Enum):
     LOGIN_OVER = (
         409,
         "This sign-in is already over",
-        "If you have just pressed Allow, it has worked. If you had denied it before, that counts.",
+        "It was answered before, or cancelled. If you have pressed Allow twice, it has worked.",
         "Look at {instance}. If it is not signed in, start again there.",
     )
     FORM_MALFORMED = (
@@ -203,7 +203,7 @@ class Pages:
     """Every page of one relay. An https `issuer` puts Strict-Transport-Security on all of them."""
 
     def __init__(self, issuer: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._headers = _HEADERS | (_HSTS if issuer.startswith("https://") else {})
+        self._headers = _HEADERS | (HSTS if issuer.startswith("https://") else {})
         self._clock = clock
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES),

@@ -1,0 +1,407 @@
+"""The pages as text: headers, escaping, words. `test_pages_browser` shows them in Chromium."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from html.parser import HTMLParser
+
+import pytest
+from opencode_relay.web.pages import About, Pages, Refusal
+from starlette.responses import HTMLResponse
+
+ISSUER = "https://relay.example"
+OPENED_AT = 1_763_800_440.0  # 22 November 2025, 08:34 UTC
+ABOUT = About(
+    registered_name="workshop-server",
+    calls_itself="Ana's box",
+    provider="Example ID",
+    opened_at=OPENED_AT,
+    opened_from="203.0.113.7",
+)
+ADDRESS = "https://host.example/auth/callback?response=eyJ.a&b=\"c'd&amp;<e>&lt;"
+
+IDP_ERRORS = [
+    # RFC 6749 section 4.1.2.1
+    "invalid_request",
+    "unauthorized_client",
+    "access_denied",
+    "unsupported_response_type",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+    # OpenID Connect Core section 3.1.2.6
+    "interaction_required",
+    "login_required",
+    "account_selection_required",
+    "consent_required",
+    "invalid_request_uri",
+    "invalid_request_object",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "registration_not_supported",
+]
+
+STATUSES = {
+    "CALLBACK_MALFORMED": 400,
+    "STATE_UNKNOWN": 400,
+    "ISSUER_MISMATCH": 400,
+    "ADDRESS_TOO_LONG": 400,
+    "LOGIN_EXPIRED": 410,
+    "LOGIN_OVER": 409,
+    "FORM_MALFORMED": 400,
+    "FORM_TOO_LARGE": 413,
+    "NOT_SAME_ORIGIN": 403,
+    "FORM_TOKEN_INVALID": 403,
+    "TOO_MANY_CODES": 429,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "UNAVAILABLE": 503,
+    "PREFETCH": 503,
+}
+
+Show = Callable[[Pages, About], HTMLResponse]
+
+
+def refusing(reason: Refusal, *, alone: bool = False) -> Show:
+    return lambda pages, about: pages.refusal(reason, about=None if alone else about)
+
+
+SHOWS: dict[str, Show] = {
+    "confirm": lambda pages, about: pages.confirm(about, response="eyJ.sealed", token="t.k"),
+    "wrong-code": lambda pages, about: pages.confirm(
+        about, response="eyJ.sealed", token="t.k", wrong_code=True
+    ),
+    "completion": lambda pages, about: pages.completion(about, completion_code="KTRW-9F2D"),
+    "onward": lambda pages, about: pages.onward(about, address=ADDRESS),
+    "idp-error": lambda pages, about: pages.idp_error(about, error="access_denied"),
+    "idp-unknown": lambda pages, about: pages.idp_error(about, error="<b>odd"),
+    "done": lambda pages, _: pages.done(),
+    "declined": lambda pages, _: pages.declined(),
+    **{f"refusal-{reason.name}": refusing(reason) for reason in Refusal},
+    **{f"refusal-{reason.name}-alone": refusing(reason, alone=True) for reason in Refusal},
+}
+WITH_FORM = {"confirm", "wrong-code"}
+
+every_page = pytest.mark.parametrize("name", SHOWS)
+
+
+class Html(HTMLParser):
+    """What a browser would read: every tag with its attributes, and all text by element."""
+
+    def __init__(self, response: HTMLResponse) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.isolated: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self._texts: dict[str, str] = {}
+        self.feed(bytes(response.body).decode())
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), f"an attribute twice in <{tag}>"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "input"}:
+            self._open.append(tag)
+        if tag == "bdi":
+            self.isolated.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        inside = self._open[-1] if self._open else ""
+        self._texts[inside] = self._texts.get(inside, "") + data
+        if "bdi" in self._open:
+            self.isolated[-1] += data
+        if inside not in {"style", "title"}:
+            self.text += data
+
+    def of(self, tag: str) -> str:
+        return self._texts[tag]
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+    def field(self, name: str) -> dict[str, str | None]:
+        (found,) = [a for a in self.attributes("input") if a.get("name") == name]
+        return found
+
+
+def pages_at(now: float = OPENED_AT + 200, issuer: str = ISSUER) -> Pages:
+    return Pages(issuer, clock=lambda: now)
+
+
+def html(name: str, about: About = ABOUT) -> Html:
+    return Html(SHOWS[name](pages_at(), about))
+
+
+def about(
+    registered_name: str | None = "workshop-server",
+    calls_itself: str | None = None,
+    provider: str | None = "Example ID",
+    opened_from: str = "203.0.113.7",
+) -> About:
+    return About(registered_name, calls_itself, provider, OPENED_AT, opened_from)
+
+
+class TestHeaders:
+    @every_page
+    @pytest.mark.parametrize("issuer", [ISSUER, "http://127.0.0.1:8787"])
+    def test_are_exactly_these(self, name: str, issuer: str) -> None:
+        response = SHOWS[name](pages_at(issuer=issuer), ABOUT)
+        style = b64encode(sha256(Html(response).of("style").encode()).digest()).decode()
+        expected = {
+            "content-type": "text/html; charset=utf-8",
+            "content-length": str(len(response.body)),
+            "content-security-policy": (
+                f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; "
+                "frame-ancestors 'none'; base-uri 'none'"
+            ),
+            "referrer-policy": "same-origin" if name in WITH_FORM else "no-referrer",
+            "x-content-type-options": "nosniff",
+            "cross-origin-opener-policy": "same-origin",
+            "cache-control": "no-store",
+        }
+        if issuer == ISSUER:
+            expected["strict-transport-security"] = "max-age=63072000"
+        assert dict(response.headers) == expected
+
+    def test_refusal_adds_the_callers(self) -> None:
+        page = pages_at().refusal(Refusal.TOO_MANY_CODES, headers={"Retry-After": "17"})
+        assert page.headers["retry-after"] == "17"
+
+    def test_refusal_keeps_its_own(self) -> None:
+        page = pages_at().refusal(
+            Refusal.NOT_FOUND, headers={"Content-Security-Policy": "default-src *"}
+        )
+        (policy,) = page.headers.getlist("content-security-policy")
+        assert policy.startswith("default-src 'none'")
+
+
+class TestEveryPage:
+    @every_page
+    def test_has_language_viewport_and_title(self, name: str) -> None:
+        page = html(name)
+        assert page.attributes("html") == [{"lang": "en"}]
+        assert {
+            "name": "viewport",
+            "content": "width=device-width, initial-scale=1",
+        } in page.attributes("meta")
+        assert page.of("title").removeprefix("Wrong code: ") == (
+            f"{page.of('h1')} \N{EN DASH} opencode relay"
+        )
+
+    @every_page
+    def test_has_no_script_and_loads_nothing(self, name: str) -> None:
+        page = html(name)
+        assert not {tag for tag, _ in page.tags} & {
+            *("script", "link", "img", "iframe", "object", "embed", "base", "video", "audio")
+        }
+        attributes = {key for _, attrs in page.tags for key in attrs}
+        assert not {key for key in attributes if key.startswith("on")}
+        assert not attributes & {"src", "srcset", "style", "background", "ping"}
+        assert "url(" not in page.of("style")
+        assert "@import" not in page.of("style")
+
+    @every_page
+    def test_leaves_nothing_unfilled(self, name: str) -> None:
+        page = html(name)
+        assert "{" not in page.text
+        assert "None" not in page.text
+
+    def test_titles_differ(self) -> None:
+        titles = [html(name).of("title") for name in SHOWS if not name.endswith("-alone")]
+        # Both provider errors, known and unknown, are one page with two sentences.
+        assert len(set(titles)) == len(titles) - 1
+
+
+class TestEscaping:
+    NAMES = (
+        "</bdi><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '"><b autofocus onfocus=alert(1)>',
+        "{{ 7 * 7 }}{% raw %}{instance}",
+        "&lt;b&gt; &amp;amp;",
+        "\u202eevil\u2066",
+        "' onclick='x",
+        "שרת",
+    )
+
+    @every_page
+    @pytest.mark.parametrize("hostile", NAMES)
+    def test_names_stay_text_in_isolation(self, name: str, hostile: str) -> None:
+        calm = html(name, About("a", "b", "c", OPENED_AT, "d"))
+        page = html(name, About(hostile, f"{hostile}2", f"{hostile}3", OPENED_AT, f"{hostile}4"))
+        assert page.tags == calm.tags
+        swap = {"a": hostile, "b": f"{hostile}2", "c": f"{hostile}3", "d": f"{hostile}4"}
+        assert page.isolated == [swap[text] for text in calm.isolated]
+        assert page.text.count(hostile) == len(page.isolated)
+
+    def test_form_values_come_back_as_they_are(self) -> None:
+        page = Html(pages_at().confirm(ABOUT, response='a"b&amp;<c', token="'d\"><e"))
+        assert page.field("response")["value"] == 'a"b&amp;<c'
+        assert page.field("token")["value"] == "'d\"><e"
+
+
+class TestConfirm:
+    def test_posts_the_four_fields(self) -> None:
+        page = html("confirm")
+        (form,) = page.attributes("form")
+        assert form["action"] == "/auth/confirm"
+        assert form["method"] == "post"
+        assert form.get("enctype") in {None, "application/x-www-form-urlencoded"}
+        assert [field["name"] for field in page.attributes("input")] == [
+            "response",
+            "token",
+            "pairing_code",
+        ]
+        assert [(b["name"], b["value"]) for b in page.attributes("button")] == [
+            ("decision", "allow"),
+            ("decision", "deny"),
+        ]
+        assert page.field("response") == {
+            "type": "hidden",
+            "name": "response",
+            "value": "eyJ.sealed",
+        }
+        assert page.field("token") == {"type": "hidden", "name": "token", "value": "t.k"}
+
+    @pytest.mark.parametrize("name", sorted(WITH_FORM))
+    def test_never_fills_the_code_in(self, name: str) -> None:
+        assert "value" not in html(name).field("pairing_code")
+        # No other field that could hold one, and nothing of a code's form in the text.
+        assert not re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", bytes(_body(name)).decode())
+
+    def test_status_and_error(self) -> None:
+        pages = pages_at()
+        first = pages.confirm(ABOUT, response="r", token="t")
+        again = pages.confirm(ABOUT, response="r", token="t", wrong_code=True)
+        assert (first.status_code, again.status_code) == (200, 422)
+        calm, wrong = Html(first), Html(again)
+        assert "aria-invalid" not in calm.field("pairing_code")
+        assert not [a for _, a in calm.tags if a.get("role") == "alert"]
+        assert wrong.field("pairing_code")["aria-invalid"] == "true"
+        assert "autofocus" in wrong.field("pairing_code")
+        (alert,) = [a for _, a in wrong.tags if a.get("role") == "alert"]
+        assert alert["id"] in (wrong.field("pairing_code")["aria-describedby"] or "").split()
+        assert wrong.of("title").startswith("Wrong code: ")
+
+    def test_says_who_when_and_from_where(self) -> None:
+        page = html("confirm")
+        for words in (
+            "You have signed in with Example ID.",
+            "workshop-server asks to use that account",
+            "Ana's box",
+            "22 November 2025, 08:34 UTC, 3 minutes ago",
+            "203.0.113.7",
+            "Everyone who can use workshop-server will be able to use this account.",
+            "The code that workshop-server shows",
+            "Never type a code that somebody else sent you.",
+        ):
+            assert words in page.text
+        assert page.attributes("time") == [{"datetime": "2025-11-22T08:34:00Z"}]
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [
+            (-30, "less than a minute ago"),  # two machines' clocks
+            (0, "less than a minute ago"),
+            (59.9, "less than a minute ago"),
+            (60, "1 minute ago"),
+            (119, "1 minute ago"),
+            (120, "2 minutes ago"),
+            (3600, "60 minutes ago"),
+            (3661, "more than an hour ago"),
+        ],
+    )
+    def test_says_how_long_ago(self, seconds: float, words: str) -> None:
+        page = Html(pages_at(OPENED_AT + seconds).confirm(ABOUT, response="r", token="t"))
+        assert f"UTC, {words}" in page.text
+
+
+class TestNames:
+    def test_a_name_of_its_own_is_not_said_twice(self) -> None:
+        assert "Calls itself" not in html("confirm", about(calls_itself="workshop-server")).text
+
+    def test_no_name_of_its_own(self) -> None:
+        assert "Calls itself" not in html("confirm", about()).text
+
+    def test_not_enrolled_is_said(self) -> None:
+        page = html("completion", about(registered_name=None, calls_itself="Ana's box"))
+        assert "This relay does not know it: anybody can choose a name." in page.text
+        assert "does not know it" not in html("completion").text
+
+    def test_without_a_provider(self) -> None:
+        assert "You have signed in with the sign-in provider." in (
+            html("confirm", about(provider=None)).text
+        )
+
+    def test_sentences_use_the_registered_name(self) -> None:
+        page = html("refusal-LOGIN_OVER")
+        assert "Look at workshop-server." in page.text
+        assert "Look at the instance." in html("refusal-LOGIN_OVER-alone").text
+
+
+class TestCompletion:
+    def test_shows_the_code_once(self) -> None:
+        page = html("completion")
+        assert page.of("code") == "KTRW-9F2D"
+        assert page.text.count("KTRW-9F2D") == 1
+        assert page.text.count("Never tell or send this code to anybody.") == 1
+
+
+class TestOnward:
+    def test_goes_on_to_the_very_address(self) -> None:
+        page = html("onward")
+        (refresh,) = [a for a in page.attributes("meta") if a.get("http-equiv") == "refresh"]
+        assert refresh["content"] == f"0;url={ADDRESS}"
+        (link,) = page.attributes("a")
+        assert link == {"href": ADDRESS}
+
+
+class TestIdpError:
+    @pytest.mark.parametrize("error", IDP_ERRORS)
+    def test_has_a_sentence_of_its_own(self, error: str) -> None:
+        pages = pages_at()
+        page = pages.idp_error(ABOUT, error=error)
+        assert page.status_code == 200
+        others = [pages.idp_error(ABOUT, error=e).body for e in [*IDP_ERRORS, "x"] if e != error]
+        assert page.body not in others
+
+    @pytest.mark.parametrize("error", [*IDP_ERRORS, "odd_reason", "<b>odd", "{provider}", ""])
+    def test_never_shows_what_was_sent(self, error: str) -> None:
+        page = Html(pages_at().idp_error(ABOUT, error=error))
+        assert not error or error not in page.text
+
+    def test_unknown_ones_share_a_page(self) -> None:
+        pages = pages_at()
+        odd, other = (pages.idp_error(ABOUT, error=e) for e in ("odd_reason", "other_reason"))
+        assert odd.body == other.body
+        assert "does not know the reason" in Html(odd).text
+
+
+class TestRefusal:
+    def test_statuses(self) -> None:
+        assert {reason.name: reason.status for reason in Refusal} == STATUSES
+
+    @pytest.mark.parametrize("reason", Refusal)
+    def test_is_answered_with_its_status(self, reason: Refusal) -> None:
+        assert pages_at().refusal(reason).status_code == STATUSES[reason.name]
+
+    @pytest.mark.parametrize("reason", Refusal)
+    def test_names_the_login_at_hand(self, reason: Refusal) -> None:
+        with_login, without = html(f"refusal-{reason.name}"), html(f"refusal-{reason.name}-alone")
+        assert "workshop-server" in with_login.isolated
+        assert without.isolated == []
+
+    def test_over_reassures_who_pressed_allow_twice(self) -> None:
+        assert "If you have pressed Allow twice, it has worked." in html("refusal-LOGIN_OVER").text
+
+    def test_done_and_declined_are_ordinary_pages(self) -> None:
+        assert pages_at().done().status_code == pages_at().declined().status_code == 200
+
+
+def _body(name: str) -> bytes:
+    return bytes(SHOWS[name](pages_at(), ABOUT).body)
