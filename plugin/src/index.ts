@@ -1,0 +1,103 @@
+/** opencode plugin: signs in to ChatGPT through an opencode-relay. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { PROVIDER, noticeDisconnect, useReader } from "./accounts.js";
+import { deviceSignIn } from "./device.js";
+import type { Context } from "./logins.js";
+import { type Authorization, type Client, type Hooks, logger } from "./opencode.js";
+import { discover } from "./relay.js";
+import { type Settings, readSettings } from "./settings.js";
+import { isRegistered, providerName, relaySignIn, resumable, resume } from "./signin.js";
+
+const RELAY_METHOD = 0;
+
+async function server(
+  input: { client: Client; directory: string },
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<Hooks> {
+  const log = logger(input.client);
+  const context: Context = { client: input.client, directory: input.directory, log };
+  const settings = (): Settings => readSettings(options, process.env);
+  let name = "ChatGPT";
+  let pastes = true;
+
+  // Not awaited: opencode must not wait for a relay that does not answer.
+  void look();
+  void noticeDisconnect(log);
+
+  async function look(): Promise<void> {
+    try {
+      const set = settings();
+      name = providerName(set);
+      const found = await discover(set.relay());
+      const key = await set.key();
+      pastes = !key || !found.pairingCodes || !isRegistered(found, set);
+    } catch (error) {
+      log("error", (error as Error).message);
+    }
+  }
+
+  const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
+    try {
+      return await signIn();
+    } catch (error) {
+      log("error", (error as Error).message);
+      throw error;
+    }
+  };
+
+  return {
+    auth: {
+      provider: PROVIDER,
+      loader: async (read) => {
+        useReader(read);
+        await noticeDisconnect(log);
+        return {};
+      },
+      methods: [
+        {
+          type: "oauth",
+          // In the form that takes a paste opencode shows the label and nothing else of ours.
+          get label() {
+            return pastes
+              ? `${name} via relay: paste the address of the page that did not load, or the relay's code`
+              : `${name} via relay (browser)`;
+          },
+          authorize: (inputs) =>
+            logged(
+              async () =>
+                resume(inputs?.["resume"] ?? "") ?? (await relaySignIn(context, settings())),
+            ),
+        },
+        {
+          type: "oauth",
+          get label() {
+            return `${name} (headless)`;
+          },
+          authorize: () => logged(() => deviceSignIn(context, settings())),
+        },
+        { type: "api", label: "API key" },
+      ],
+    },
+    dispose: async () => {
+      await noticeDisconnect(log);
+      void takeUpAgain(context);
+    },
+  };
+}
+
+/**
+ * opencode forgets with its instance which login an input belongs to, and would refuse what a
+ * person is about to paste. So the new instance is told of the login again.
+ */
+async function takeUpAgain({ client, directory }: Context): Promise<void> {
+  await sleep(200, undefined, { ref: false });
+  const token = resumable(directory);
+  if (!token) return;
+  await client.provider.oauth
+    .authorize({ path: { id: PROVIDER }, body: { method: RELAY_METHOD, inputs: { resume: token } } })
+    .catch(() => undefined);
+}
+
+export default { id: "opencode-relay", server };

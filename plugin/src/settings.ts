@@ -1,0 +1,105 @@
+/** What the plugin is told: options in opencode.json first, then the environment. */
+
+import { readFile } from "node:fs/promises";
+
+import { isSecure, parseUrl } from "./http.js";
+
+export const OPENAI_ISSUER = "https://auth.openai.com";
+const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
+const OPTIONS = ["relay", "key", "keyFile", "issuer", "clientId"];
+
+/** Something is set wrongly; the message says what, and what to set. */
+export class SettingsError extends Error {}
+
+export interface Settings {
+  /** The relay's public URL: an origin, the same string as its `issuer`. Throws `SettingsError`. */
+  readonly relay: () => string;
+  /** The identity provider. */
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Read anew each time, so that a replaced key file needs no restart. Throws `SettingsError`. */
+  readonly key: () => Promise<string | undefined>;
+}
+
+/** Throws `SettingsError`. */
+export function readSettings(
+  options: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Settings {
+  for (const [name, value] of Object.entries(options)) {
+    if (!OPTIONS.includes(name)) {
+      throw new SettingsError(`unknown option "${name}": known are ${OPTIONS.join(", ")}`);
+    }
+    if (typeof value !== "string") throw new SettingsError(`the option "${name}" must be a string`);
+  }
+  // An unset {env:X} in opencode.json arrives as "", which counts as not set.
+  const option = (name: string) => (options[name] as string | undefined)?.trim() || undefined;
+  const variable = (name: string) => env[`OPENCODE_RELAY_${name}`]?.trim() || undefined;
+
+  const issuer = option("issuer") ?? OPENAI_ISSUER;
+  const issuerUrl = parseUrl(issuer);
+  if (!issuerUrl || !isSecure(issuerUrl) || issuerUrl.search || issuerUrl.hash) {
+    throw new SettingsError(
+      'the option "issuer" must be the https URL of an identity provider (http on loopback only)',
+    );
+  }
+  const clientId =
+    option("clientId") ?? (issuer === OPENAI_ISSUER ? OPENAI_CLIENT_ID : undefined);
+  if (!clientId) {
+    throw new SettingsError('the option "issuer" is set without "clientId": set both');
+  }
+  return {
+    relay: () => relayOrigin(option("relay") ?? variable("URL")),
+    issuer,
+    clientId,
+    key: keyReader(
+      option("key"),
+      option("keyFile"),
+      variable("KEY"),
+      variable("KEY_FILE"),
+    ),
+  };
+}
+
+function relayOrigin(text: string | undefined): string {
+  const set = 'set the option "relay" or OPENCODE_RELAY_URL';
+  if (!text) throw new SettingsError(`no relay is set: ${set} to its public URL`);
+  const url = parseUrl(text);
+  if (!url || !isSecure(url)) {
+    throw new SettingsError(`the relay must be an https URL (http on loopback only): ${set}`);
+  }
+  if (text.replace(/\/$/, "") !== url.origin) {
+    throw new SettingsError(`the relay must be an origin such as ${url.origin}: ${set}`);
+  }
+  return url.origin;
+}
+
+function keyReader(
+  key: string | undefined,
+  keyFile: string | undefined,
+  envKey: string | undefined,
+  envKeyFile: string | undefined,
+): Settings["key"] {
+  const file = keyFile ?? (envKey ? undefined : envKeyFile);
+  return async () => {
+    const text = key ?? (file ? await readKeyFile(file) : envKey);
+    // fetch names a header value that it refuses in its error, so look at the key before it does.
+    if (text !== undefined && !/^[\x21-\x7e]+$/.test(text)) {
+      throw new SettingsError(
+        "the instance key has spaces or characters that no key has: copy it again, one line",
+      );
+    }
+    return text;
+  };
+}
+
+async function readKeyFile(path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
+    throw new SettingsError(
+      `the key file ${path} cannot be read (${code}): set "keyFile" or OPENCODE_RELAY_KEY_FILE`,
+    );
+  }
+}
