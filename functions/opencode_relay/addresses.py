@@ -1,0 +1,102 @@
+"""URLs and client addresses in the one form in which they are compared."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
+_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
+_PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})*)+")
+_DEFAULT_PORT = {"http": 80, "https": 443}
+MAX_RETURN_URL = 512  # leaves most of the 7,500 bytes of a redirect to the sealed response
+
+
+def origin(url: str, what: str) -> str:
+    """Check that `url` is an origin in canonical form: https, or http on loopback.
+
+    Raises ConfigError, naming `what`, with the reason.
+    """
+    found = _ORIGIN.fullmatch(url)
+    if not found:
+        raise ConfigError(
+            f"{what} must be an origin such as https://relay.example.com (lower case, no path, "
+            f"no trailing slash, no user), not {url[:100]!r}."
+        )
+    scheme, host, port = found.groups()
+    if not _canonical_host(host):
+        raise ConfigError(f"{what}: {host!r} is not a host name or address in canonical form.")
+    if port and (int(port) > 65535 or int(port) == _DEFAULT_PORT[scheme]):  # noqa: PLR2004
+        raise ConfigError(f"{what}: leave out port {port}, or give one that exists.")
+    if scheme == "http" and not is_loopback(host):
+        raise ConfigError(f"{what} must be https; http is for loopback only, not {host!r}.")
+    return url
+
+
+def return_url(url: str) -> str:
+    """Check a return URL for registration; raises ConfigError.
+
+    Only one spelling of an address passes, because the relay compares strings and a browser
+    compares meanings: what they could read differently is refused (oauth2-proxy CVE-2020-4037).
+    """
+    what = "The return URL"
+    if len(url) > MAX_RETURN_URL:
+        raise ConfigError(f"{what} is longer than {MAX_RETURN_URL} characters.")
+    found = _ORIGIN.match(url)
+    rest = url[found.end() :] if found else ""
+    if not found or not _PATH.fullmatch(rest):
+        raise ConfigError(
+            f"{what} must be https://host/path in plain ASCII, lower-case host, without user, "
+            f"query, fragment, backslash or spaces, not {url[:100]!r}."
+        )
+    origin(found.group(), what)
+    segments = re.sub("%2E", ".", rest).split("/")
+    if "//" in rest or any(s in {".", ".."} for s in segments) or re.search("%(2F|5C)", rest):
+        raise ConfigError(f"{what} must have no dot segments or doubled slashes: {url[:100]!r}.")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def secure(url: str) -> bool:
+    """Whether a client may speak to this URL: https, or http to loopback."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def bucket(address: str) -> str:
+    """Return what one caller cannot change at will: an IPv4 address, or an IPv6 /64."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
+    return str(ip)
+
+
+def _canonical_host(host: str) -> bool:
+    if host.startswith("["):
+        try:
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]" == host
+        except ValueError:
+            return False
+    last = host.rpartition(".")[2]
+    # A browser reads a host whose last label is a number as an IPv4 address, however it is written.
+    if last.isdigit() or re.fullmatch("0x[0-9a-f]*", last):
+        try:
+            return str(ipaddress.IPv4Address(host)) == host
+        except ValueError:
+            return False
+    return len(host) <= 253 and bool(_HOST.fullmatch(host))  # noqa: PLR2004  # RFC 1035

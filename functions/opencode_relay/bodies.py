@@ -1,0 +1,125 @@
+"""The JSON bodies of the API, read strictly: what is not on the protocol page is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from . import names
+from .errors import Refused
+from .login import Confirmation, Delivery
+from .response import public_key
+
+_MEMBERS = {
+    "collect_challenge",
+    "encryption_key",
+    "delivery",
+    "return_url",
+    "confirmation",
+    "name",
+    "provider",
+    "idp_issuer",
+}
+# 32 bytes are 43 characters of which the last carries two bits that must be zero.
+_CHALLENGE = re.compile("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_ISSUER = re.compile("https?://[!-~]{1,250}")
+_CODE = re.compile("[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A checked body of `POST /v1/logins`."""
+
+    collect_challenge: str
+    encryption_key: str
+    delivery: Delivery
+    return_url: str | None
+    completion_code: bool
+    name: str | None
+    provider: str | None
+    idp_issuer: str | None
+
+
+def read_open(body: bytes) -> OpenRequest:
+    """Raises Refused `invalid-request` with a sentence that names the member."""
+    members = _object(body)
+    for name in sorted(set(members) - _MEMBERS):
+        raise _wrong(f"{name[:40]!r} is not a member of this request.")
+    challenge = _text(members, "collect_challenge")
+    if challenge is None or not _CHALLENGE.fullmatch(challenge):
+        raise _wrong("collect_challenge must be base64url(SHA-256(verifier)), 43 characters.")
+    delivery = _text(members, "delivery") or "poll"
+    if delivery not in set(Delivery):
+        raise _wrong("delivery must be poll or redirect.")
+    redirect = delivery == Delivery.REDIRECT
+    return_url = _text(members, "return_url")
+    if (return_url is not None) != redirect:
+        raise _wrong("return_url goes with delivery redirect, and only with it.")
+    confirmation = _text(members, "confirmation")
+    if confirmation is not None and (redirect or confirmation != Confirmation.COMPLETION_CODE):
+        raise _wrong("confirmation may only be completion_code, and only with delivery poll.")
+    issuer = _text(members, "idp_issuer")
+    if issuer is not None and not _ISSUER.fullmatch(issuer):
+        raise _wrong("idp_issuer must be the identity provider's issuer, a URL.")
+    return OpenRequest(
+        collect_challenge=challenge,
+        encryption_key=public_key(members.get("encryption_key")),
+        delivery=Delivery(delivery),
+        return_url=return_url,
+        completion_code=confirmation is not None,
+        name=_name(members, "name", 64),
+        provider=_name(members, "provider", 40),
+        idp_issuer=issuer,
+    )
+
+
+def read_completion(body: bytes | None) -> str:
+    """Return the typed code in its one form. Raises Refused `invalid-request`."""
+    members = _object(body or b"")
+    code = _text(members, "completion_code")
+    if set(members) != {"completion_code"} or code is None:
+        raise _wrong('The body must be {"completion_code": "XXXX-XXXX"}.')
+    typed = names.read_code(code)
+    if not _CODE.fullmatch(typed):
+        raise _wrong("completion_code must have eight letters and digits; no try was used.")
+    return typed
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise _wrong("A member is given twice.")
+        return members
+
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=once)
+    except (ValueError, RecursionError):
+        raise _wrong("The body must be a JSON object in UTF-8.") from None
+    if not isinstance(found, dict):
+        raise _wrong("The body must be a JSON object.")
+    for name, value in found.items():
+        if value is None:
+            raise _wrong(f"{name[:40]!r} is null: leave it out instead.")
+    return found
+
+
+def _text(members: dict[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(f"{name} must be a string.")
+    return value
+
+
+def _name(members: dict[str, Any], name: str, longest: int) -> str | None:
+    value = _text(members, name)
+    wrong = None if value is None else names.display_name(value, longest=longest)
+    if wrong:
+        raise _wrong(f"{name} {wrong}.")
+    return value
+
+
+def _wrong(detail: str) -> Refused:
+    return Refused("invalid-request", detail)

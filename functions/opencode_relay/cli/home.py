@@ -1,0 +1,44 @@
+"""The data directory of a relay on one machine: its store, its keys, who is enrolled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opencode_relay.errors import ConfigError
+from opencode_relay.keyfile import KeyFile
+from opencode_relay.settings import Settings
+from opencode_relay.stores.sqlite import SQLiteStore
+
+Data = Annotated[
+    str | None, typer.Option("--data", help="Directory of store and keys.", metavar="DIR")
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+class Home:
+    """A data directory, opened. Raises ConfigError or StoreUnavailable with a sentence."""
+
+    def __init__(self, data: Path, *, make: bool = False) -> None:
+        self.data = data
+        if not make and not (data / "relay.db").exists():
+            raise ConfigError(
+                f"There is no relay in {data}: start `opencode-relay serve` first, or name its "
+                "directory with --data."
+            )
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as wrong:
+            raise ConfigError(f"Cannot make the data directory {data}: {wrong.strerror}.") from None
+        if not os.access(data, os.W_OK | os.X_OK):
+            raise ConfigError(f"Cannot write to the data directory {data}: check its owner.")
+        self.store = SQLiteStore(data)
+        self.keyfile = KeyFile(data)
+
+
+def home_of(data: str | None) -> Home:
+    """Open the directory that `--data`, RELAY_DATA or the default names."""
+    return Home(Settings.load({"RELAY_DATA": os.environ.get("RELAY_DATA", "")}, data=data).data)

@@ -1,0 +1,149 @@
+"""`opencode-relay instances`: who may open logins here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from opencode_relay.cli.home import AsJSON, Data, home_of
+from opencode_relay.errors import ConfigError
+from opencode_relay.instances import Instance
+from opencode_relay.secret import Secret
+from opencode_relay.stores import Store
+
+app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
+ReturnURLs = Annotated[
+    list[str] | None,
+    typer.Option("--return-url", help="A page of the instance that takes signed redirects."),
+]
+_KEY_NOTE = "Keep the key now: it is shown only this once."
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What tells a person which instance this is.")],
+    return_url: ReturnURLs = None,
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Enrol an instance and show its key."""
+    store = home_of(data).store
+    instance, key = Instance.enrol(name, return_url or [], time.time())
+    if not asyncio.run(store.add_instance(instance)):
+        raise ConfigError(f"There is an instance named {name!r} already: take another name.")
+    _show(instance, key, as_json)
+
+
+@app.command()
+def update(
+    instance_id: Annotated[str, typer.Argument(metavar="ID")],
+    return_url: ReturnURLs = None,
+    drop_return_url: Annotated[
+        list[str] | None, typer.Option("--drop-return-url", help="One that is no longer used.")
+    ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Give a new key; the old one works for 24 hours.")
+    ] = False,
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Change an instance's return URLs, or give it a new key."""
+    key: Secret | None = None
+
+    def change(instance: Instance) -> Instance:
+        nonlocal key
+        changed = instance.with_return_urls(return_url or [], drop_return_url or [])
+        if new_key:
+            changed, key = changed.with_new_key(time.time())
+        return changed
+
+    _show(asyncio.run(_change(home_of(data).store, instance_id, change)), key, as_json)
+
+
+@app.command("list")
+def list_(data: Data = None, as_json: AsJSON = False) -> None:
+    """List the enrolled instances; keys are never shown again."""
+    found = asyncio.run(home_of(data).store.list_instances())
+    if as_json:
+        print(json.dumps([_public(instance) for instance in found], ensure_ascii=False))
+        return
+    table = Table("ID", "Name", "Enrolled (UTC)", "Return URLs")
+    for one in found:
+        # Rich would take [brackets] in a name for markup.
+        table.add_row(one.id, _plain(one.name), _day(one.created_at), "\n".join(one.return_urls))
+    Console().print(table)
+
+
+@app.command()
+def revoke(
+    instance_id: Annotated[str, typer.Argument(metavar="ID")],
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """End an instance's enrolment, and its open logins."""
+    store = home_of(data).store
+
+    async def end() -> int:
+        if not await store.remove_instance(instance_id):
+            raise _unknown(instance_id)
+        return await store.cancel_all(time.time(), instance_id=instance_id)
+
+    ended = asyncio.run(end())
+    if as_json:
+        print(json.dumps({"instance_id": instance_id, "ended_logins": ended}))
+    else:
+        print(f"Revoked {instance_id}: its key is refused from now on; open logins ended: {ended}.")
+
+
+async def _change(
+    store: Store, instance_id: str, change: Callable[[Instance], Instance]
+) -> Instance:
+    while True:
+        found = await store.get_instance(instance_id)
+        if found is None:
+            raise _unknown(instance_id)
+        changed = change(found)
+        if await store.replace_instance(changed):
+            return changed
+
+
+def _unknown(instance_id: str) -> ConfigError:
+    return ConfigError(
+        f"There is no instance {instance_id!r}: `opencode-relay instances list` shows them."
+    )
+
+
+def _public(instance: Instance) -> dict[str, Any]:
+    return {
+        "instance_id": instance.id,
+        "name": instance.name,
+        "return_urls": list(instance.return_urls),
+        "created_at": int(instance.created_at),
+    }
+
+
+def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
+    shown = _public(instance) | ({"key": key.reveal()} if key else {})
+    if as_json:
+        print(json.dumps(shown, ensure_ascii=False))
+        return
+    for name, value in shown.items():
+        if name != "created_at":
+            print(f"{name:12} {' '.join(value) if isinstance(value, list) else value}")
+    if key:
+        print(_KEY_NOTE)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _day(when: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(when))

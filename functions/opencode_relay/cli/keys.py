@@ -1,0 +1,63 @@
+"""`opencode-relay keys`: the relay's own keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from opencode_relay.cli.home import AsJSON, Data, home_of
+from opencode_relay.keyring import Ring
+
+app = typer.Typer(help="List and rotate the relay's own keys.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(data: Data = None, as_json: AsJSON = False) -> None:
+    """List the keys, never their material."""
+    _show(home_of(data).keyfile.load(), as_json)
+
+
+@app.command()
+def rotate(
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="For a leaked key: drop all keys at once, ending open logins."),
+    ] = False,
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Make new keys; they are used in 15 minutes, when everybody knows them."""
+    home = home_of(data)
+    if not now:
+        _show(home.keyfile.rotate(), as_json)
+        return
+    ring = home.keyfile.replace_all()
+    ended = asyncio.run(home.store.cancel_all(time.time()))
+    if as_json:
+        _show(ring, as_json, ended=ended)
+        return
+    print(f"All keys were replaced. Open logins ended: {ended}; their people start again.")
+    print("Sealed responses not opened yet no longer verify. Instance keys are as they were.")
+
+
+def _show(ring: Ring, as_json: bool, **more: int) -> None:
+    now = time.time()
+    rows: list[dict[str, Any]] = [
+        {"purpose": k.purpose, "kid": k.kid, "used_from": int(k.used_from), "standing": s}
+        for k in ring.keys
+        for s in [ring.standing(k, now)]
+    ]
+    if as_json:
+        print(json.dumps({"keys": rows, **({"ended_logins": more["ended"]} if more else {})}))
+        return
+    table = Table("Purpose", "Key id", "Used from (UTC)", "Standing")
+    for row in rows:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["used_from"]))
+        table.add_row(row["purpose"], row["kid"], when, row["standing"])
+    Console().print(table)

@@ -1,0 +1,196 @@
+"""`opencode-relay serve`: the relay on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from opencode_relay import __version__, addresses, settings
+from opencode_relay.cli.home import Data, Home
+from opencode_relay.errors import ConfigError
+from opencode_relay.events import Events, log_to_stderr
+from opencode_relay.housekeeping import Housekeeping
+from opencode_relay.instances import Instance
+from opencode_relay.keyring import Keys
+from opencode_relay.metrics import PrometheusMetrics
+from opencode_relay.relay import Relay
+from opencode_relay.settings import Settings
+from opencode_relay.web.app import make_app
+
+EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
+_GRACE = 5  # seconds that requests have to end after SIGTERM
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
+    data: Data = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="The relay's own origin, as browsers and instances reach it."),
+    ] = None,
+    enrolment: Annotated[
+        str | None, typer.Option(help="closed, or open: anybody may open a login.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the first instance; else this host's name.")
+    ] = None,
+) -> None:
+    """Run the relay on this machine."""
+    config = Settings.load(os.environ, data=data, public_url=public_url, enrolment=enrolment)
+    with _listen(host, port) as listener:
+        if not config.public_url:
+            config = replace(config, public_url=_loopback_url(listener, host))
+        log_to_stderr(config.log_level)
+        for unknown in settings.unknown(os.environ):
+            logging.getLogger("opencode_relay").warning(
+                "setting_unknown", extra={"fields": {"name": unknown}}
+            )
+        home = Home(config.data, make=True)
+        keys = Keys(home.keyfile.load)
+        _enrol_first(home, config.public_url, name)
+        events = Events()
+        relay = Relay(config, home.store, keys, events=events)
+        stop_metrics = _serve_metrics(relay, events, config.metrics_port)
+        print(f"opencode-relay {__version__} listens on {_address(listener)}", flush=True)
+        print(f"Its URL is {config.public_url}", flush=True)
+        try:
+            _run(relay, home, listener)
+        finally:
+            stop_metrics()
+            home.store.close()
+
+
+class _Server(uvicorn.Server):
+    """Sends those who wait home when it is told to end, instead of making it wait for them."""
+
+    def __init__(self, config: uvicorn.Config, relay: Relay) -> None:
+        super().__init__(config)
+        self._relay = relay
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self.loop:
+            self.loop.call_soon_threadsafe(self._relay.bells.close)
+
+
+def _run(relay: Relay, home: Home, listener: socket.socket) -> None:
+    proxies = list(relay.settings.trusted_proxies)
+    config = uvicorn.Config(
+        make_app(relay),
+        log_config=None,
+        access_log=False,  # its lines hold queries, and a query holds a code
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = _Server(config, relay)
+
+    async def run() -> None:
+        server.loop = asyncio.get_running_loop()
+        chores = asyncio.create_task(Housekeeping(relay, home.store, home.keyfile).run())
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            chores.cancel()
+
+    # uvicorn raises the signal again once it has ended; asked to end and ended is a success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(run())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OverflowError:
+        raise ConfigError(f"{port} is not a port: take one from 0 to 65535.") from None
+    except OSError as wrong:
+        raise ConfigError(
+            f"Cannot listen on {host}, port {port}: {wrong.strerror}. Is a relay running there "
+            "already? --port takes another one."
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _loopback_url(listener: socket.socket, host: str) -> str:
+    if not addresses.is_loopback(host):
+        raise ConfigError(
+            f"On {host} others reach this relay: name the https origin at which they do with "
+            "--public-url."
+        )
+    return _address(listener)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None]:
+    if not port:
+        return lambda: None
+    metrics = PrometheusMetrics(lambda: len(relay.bells))
+    events.metrics = metrics
+    try:
+        return metrics.serve(port)
+    except OSError as wrong:
+        raise ConfigError(
+            f"Cannot serve metrics on port {port}: {wrong.strerror}. RELAY_METRICS_PORT takes "
+            "another one."
+        ) from None
+
+
+def _enrol_first(home: Home, public_url: str, name: str | None) -> None:
+    """On the first start, enrol an instance and write the plugin's entry, with its key."""
+    path = home.data / "opencode.json"
+    if path.exists() or asyncio.run(home.store.list_instances()):
+        return
+    try:
+        instance, key = Instance.enrol(name or socket.gethostname(), [], time.time())
+    except ConfigError as wrong:
+        raise ConfigError(f"{wrong} Give the first instance a name with --name.") from None
+    plugin = ["opencode-relay", {"relay": public_url, "key": key.reveal()}]
+    entry = json.dumps({"$schema": "https://opencode.ai/config.json", "plugin": [plugin]}, indent=2)
+    # Written before it is enrolled: a key that nobody could keep would be of no use.
+    _write_private(path, entry + "\n")
+    if not asyncio.run(home.store.add_instance(instance)):
+        path.unlink()
+        return
+    print(f"Enrolled the first instance, “{instance.name}”.")
+    print(f"Its entry for opencode.json, with its key, is in {path}")
+    if sys.stdout.isatty():  # elsewhere a log would keep the key
+        print(entry)
+
+
+def _write_private(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="opencode-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

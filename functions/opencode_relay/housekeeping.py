@@ -1,0 +1,52 @@
+"""What a relay on one machine does by itself, beside answering requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.keyfile import KeyFile
+from opencode_relay.relay import Relay
+from opencode_relay.stores.sqlite import SQLiteStore
+
+TICK = 1  # seconds: what another process changed is taken up within two
+SWEEP = 10  # ticks between two erasures of what has expired
+ROTATE = 3600  # ticks between two looks at the keys' age
+
+
+class Housekeeping:
+    """Wakes waiters for what others wrote, takes up new keys, sweeps, rotates every 90 days."""
+
+    def __init__(self, relay: Relay, store: SQLiteStore, keyfile: KeyFile) -> None:
+        self._relay = relay
+        self._store = store
+        self._keyfile = keyfile
+        self._writes = store.foreign_writes()
+        self._keys_at = 0
+        self._ticks = 0
+
+    async def run(self) -> None:
+        while True:
+            try:
+                self.tick()
+            except StoreUnavailable as wrong:
+                fields = {"detail": str(wrong)}
+                logging.getLogger("opencode_relay").error("chores_failed", extra={"fields": fields})  # noqa: TRY400
+            await asyncio.sleep(TICK)
+
+    def tick(self) -> None:
+        """Raises StoreUnavailable; the next tick tries again."""
+        ticks, self._ticks = self._ticks, self._ticks + 1
+        if ticks % ROTATE == 0 and self._keyfile.rotate_if_due():
+            self._relay.events.tell("keys_rotated")
+        changed_at = self._keyfile.changed_at()
+        if changed_at != self._keys_at:
+            self._relay.keys.refresh()
+            self._keys_at = changed_at
+        writes = self._store.foreign_writes()
+        if writes != self._writes:
+            self._writes = writes
+            self._relay.bells.ring_all()
+        if ticks % SWEEP == 0:
+            self._store.sweep(self._relay.now())

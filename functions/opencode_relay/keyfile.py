@@ -1,0 +1,88 @@
+"""The key ring of one machine: a file of mode 0600, written whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import StoreUnavailable
+from .keyring import MAX_AGE, Ring
+
+
+class KeyFile:
+    """`keys.json` in the data directory. Methods raise StoreUnavailable with a sentence."""
+
+    def __init__(self, data: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = data / "keys.json"
+        self._clock = clock
+
+    def load(self) -> Ring:
+        """Read the ring; make the first one where there is none."""
+        try:
+            return Ring.parse(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            with self._locked():
+                if not self.path.exists():
+                    self._write(Ring.fresh(self._clock()))
+            return Ring.parse(self.path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise StoreUnavailable(f"Cannot read {self.path}: {wrong}.") from None
+
+    def changed_at(self) -> int:
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def rotate(self) -> Ring:
+        with self._locked():
+            ring = self.load().rotated(self._clock())
+            self._write(ring)
+        return ring
+
+    def rotate_if_due(self) -> bool:
+        """Rotate when the newest key is `MAX_AGE` old; drop outlived keys. Says if it wrote."""
+        now = self._clock()
+        with self._locked():
+            ring = self.load()
+            due = ring.newest() + MAX_AGE <= now
+            kept = ring.rotated(now) if due else ring.pruned(now)
+            if kept != ring:
+                self._write(kept)
+        return due
+
+    def replace_all(self) -> Ring:
+        """Begin anew after a leak: what was made with the old keys is worth nothing from now on."""
+        with self._locked():
+            ring = Ring.fresh(self._clock())
+            self._write(ring)
+        return ring
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time, or two that rotate at once would each lose the other's keys."""
+        try:
+            with self.path.with_suffix(".lock").open("w") as lock:
+                os.fchmod(lock.fileno(), 0o600)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as wrong:
+            raise StoreUnavailable(f"Cannot write {self.path}: {wrong}.") from None
+
+    def _write(self, ring: Ring) -> None:
+        # mkstemp makes the file 0600 from its first moment.
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix="keys-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(ring.dump())
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,347 @@
+"""The life of a login, in its order: open, receive, confirm, complete, collect, finish.
+
+Knows no HTTP and no AWS. Every refusal is a `Refused` with a code of the protocol, and changes
+nothing. Where a compare-and-set does not hold, something else was quicker, and the step is taken
+again on what is there now: a login only moves forward, so this ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from . import login, names, proofs, response, state
+from .addresses import bucket
+from .admission import Admission, Caller
+from .bodies import OpenRequest, read_completion
+from .doorbells import Doorbells
+from .errors import Refused
+from .events import Events
+from .keyring import Keys, Purpose
+from .login import Change, Confirmation, Delivery, Login, Status
+from .secret import Secret, same
+from .settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .stores import Store
+
+MAX_ADDRESS = 7500  # bytes of a redirect; proxies refuse request lines over 8 kB
+BUSY = 5  # seconds to stay away where there was no place to wait, or another waiter took it
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    login: Login
+    state: Secret
+    pairing_code: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the browser that brought a callback is to be shown; `page` says which of the rest."""
+
+    page: Literal["confirm", "completion", "onward", "idp_error"]
+    login: Login
+    sealed: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    completion_code: str = field(default="", repr=False)
+    address: str = field(default="", repr=False)
+    error: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmForm:
+    """The confirm page's form, as it came."""
+
+    token: str = field(repr=False)
+    sealed: str = field(repr=False)
+    decision: str
+    pairing_code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A sealed response, or else the status and the pace (seconds) at which to ask again."""
+
+    status: Status
+    sealed: str | None = field(default=None, repr=False)
+    retry_after: int = 0
+
+
+class Relay:
+    """The use cases over one store and one key ring.
+
+    `poll` is the number of seconds after which a waiter reads the store though no bell rang: for
+    what another process did.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        keys: Keys,
+        *,
+        events: Events | None = None,
+        clock: Callable[[], float] = time.time,
+        poll: float = 25,
+    ) -> None:
+        self.settings = settings
+        self.issuer = settings.public_url
+        self.store = store
+        self.keys = keys
+        self.events = events or Events()
+        self.bells = Doorbells(settings.max_waiters)
+        self.admission = Admission(settings, store, self.events, clock)
+        self.now = clock
+        self._poll = poll
+
+    async def open(self, caller: Caller, request: OpenRequest) -> Opened:
+        """Open a login for an admitted caller."""
+        confirmation = self.admission.confirmation(caller, request)
+        now, instance = self.now(), caller.instance
+        login_id = secrets.token_urlsafe(18)
+        expires_at = int(now) + self.settings.login_lifetime
+        code = names.new_code() if confirmation is Confirmation.PAIRING_CODE else None
+        new = Login(
+            id=login_id,
+            status=Status.PENDING,
+            delivery=request.delivery,
+            confirmation=confirmation,
+            collect_challenge=request.collect_challenge,
+            encryption_key=request.encryption_key,
+            opened_at=now,
+            opened_from=caller.address,
+            expires_at=expires_at,
+            instance_id=instance.id if instance else None,
+            registered_name=instance.name if instance else None,
+            name=request.name,
+            provider=request.provider,
+            return_url=request.return_url,
+            idp_issuer=request.idp_issuer,
+            pairing_hash=code and proofs.pairing_hash(self.keys, login_id, now, code),
+        )
+        token = state.make(self.keys, Purpose.STATE, self.issuer, login_id, now, expires_at)
+        await self.store.create(new)
+        who = new.instance_id
+        self.events.tell("opened", new.confirmation, login_id=login_id, instance_id=who)
+        return Opened(new, Secret(token), Secret(code) if code else None)
+
+    async def receive(self, token: str, params: Mapping[str, str]) -> Received:
+        """Take the IdP's callback: `params` without the state, which is `token`."""
+        try:
+            received = await self._receive(token, params)
+        except Refused as refused:
+            self.events.tell("callback", refused.code)
+            raise
+        self.events.tell("callback", received.page, login_id=received.login.id)
+        return received
+
+    async def _receive(self, token: str, params: Mapping[str, str]) -> Received:
+        now = self.now()
+        claims = state.read(self.keys, Purpose.STATE, self.issuer, token, now)
+        found = await self._known(claims["jti"])
+        fingerprint = proofs.fingerprint(self.keys, found, params)
+        again = found.status is Status.HELD and same(fingerprint, found.fingerprint or "")
+        if found.status is not Status.PENDING and not again:
+            raise Refused("login-over", login=found)
+        # RFC 9207: where an issuer is expected, a missing one is a mix-up too.
+        if found.idp_issuer is not None and params.get("iss") != found.idp_issuer:
+            raise Refused("issuer-mismatch", login=found)
+        if again:
+            code = proofs.completion_code(self.keys, found)
+            return Received("completion", found, completion_code=code)
+        sealed = response.seal(
+            self.keys,
+            issuer=self.issuer,
+            login_id=found.id,
+            encryption_key=found.encryption_key or "",
+            params=params,
+            now=now,
+            exp=found.expires_at,
+        )
+        if found.delivery is Delivery.REDIRECT:
+            # Nothing is stored: only the browser has it, so it can never be collected.
+            address = f"{found.return_url}?response={sealed}"
+            if len(address) > MAX_ADDRESS:
+                raise Refused("address-too-long", login=found)
+            return Received("onward", found, address=address)
+        if "error" in params:
+            released = login.release(found, now, response=sealed, idp_error=True)
+            if await self._move(found, released, "idp_error"):
+                return Received("idp_error", found, error=params["error"])
+            return await self._receive(token, params)
+        if found.confirmation is Confirmation.COMPLETION_CODE:
+            held = login.hold(now, fingerprint=fingerprint, response=sealed)
+            await self.store.apply(found.id, held)
+            return await self._receive(token, params)  # shows the code of whatever is held now
+        if found.arrived_at is None:
+            await self.store.apply(found.id, login.arrive(now))
+        return Received("confirm", found, sealed=sealed, token=self._page_token(found, sealed))
+
+    def _page_token(self, found: Login, sealed: str) -> str:
+        rendering, bound = secrets.token_urlsafe(12), proofs.digest(sealed)
+        return state.make(
+            self.keys,
+            Purpose.CONFIRM,
+            self.issuer,
+            found.id,
+            self.now(),
+            found.expires_at,
+            rid=rendering,
+            rsp=bound,
+        )
+
+    async def confirm(self, form: ConfirmForm, address: str) -> Status | Login:
+        """Carry out a person's decision: RELEASED or DECLINED.
+
+        With a wrong pairing code the login comes back instead, unchanged, for the same page again.
+        """
+        now = self.now()
+        claims = state.read(self.keys, Purpose.CONFIRM, self.issuer, form.token, now)
+        if not same(claims["rsp"], proofs.digest(form.sealed)):
+            raise Refused("token-invalid")
+        if form.decision not in {"allow", "deny"}:
+            raise Refused("decision-unknown")
+        found, rendering = await self._known(claims["jti"]), claims["rid"]
+        wanted = Status.RELEASED if form.decision == "allow" else Status.DECLINED
+        pressed_again = found.status is wanted and same(found.rendering or "", rendering)
+        if found.status is not Status.PENDING and not pressed_again:
+            raise Refused("login-over", login=found)
+        if wanted is Status.RELEASED:
+            await self.admission.may_try_code(address)
+            if not proofs.pairing_code_fits(self.keys, found, form.pairing_code):
+                self.events.tell("pairing_code_wrong", login_id=found.id)
+                await self.admission.count_wrong_code(address)
+                return found
+            change = login.release(found, now, response=form.sealed, rendering=rendering)
+        else:
+            change = login.decline(now, rendering=rendering)
+        if pressed_again or await self._move(found, change, "person"):
+            return wanted
+        return await self.confirm(form, address)
+
+    async def complete(self, login_id: str, verifier: Secret, body: bytes | None) -> None:
+        """Take the completion code that the person typed into the instance."""
+        found = await self._own(login_id, verifier)
+        if found.confirmation is not Confirmation.COMPLETION_CODE:
+            raise Refused("completion-not-expected", "This login is not confirmed by such a code.")
+        if found.status is Status.PENDING:
+            detail = "Nobody has come back from the identity provider yet."
+            raise Refused("login-pending", detail)
+        typed = read_completion(body)
+        if found.status is Status.RELEASED:
+            if not found.idp_error and not same(typed, proofs.completion_code(self.keys, found)):
+                raise _wrong_completion(found)
+            return
+        # Counted before it is compared: of parallel guesses no more than the limit are looked at.
+        counted = await self.store.apply(login_id, login.count_try(self.now()))
+        if counted is not None:
+            if same(typed, proofs.completion_code(self.keys, counted)):
+                if await self._move(counted, login.release(counted, self.now()), "person"):
+                    return
+            elif counted.tries < login.MAX_TRIES:
+                raise _wrong_completion(counted)
+        if (counted or found).tries >= login.MAX_TRIES:
+            await self._move(found, login.cancel(found, self.now()), "tries")
+        await self.complete(login_id, verifier, body)  # what is there now says the answer
+
+    async def collect(
+        self,
+        login_id: str,
+        verifier: Secret,
+        wait: Callable[[], float],
+        gone: asyncio.Future[None] | None = None,
+    ) -> Collected:
+        """Give out the sealed response, waiting for it as long as asked; `gone` ends the wait."""
+        found = await self._own(login_id, verifier)
+        if found.delivery is Delivery.REDIRECT:
+            detail = "The response comes with the person's browser only."
+            raise Refused("delivery-is-redirect", detail)
+        seconds = wait()
+        if found.status is Status.RELEASED or not seconds:
+            return self._collected(found, 1 if found.arrived_at else 2)
+        until = time.monotonic() + min(seconds, found.expires_at - self.now())
+        owner = found.instance_id or bucket(found.opened_from or "")
+        with self.bells.waiter(login_id, owner) as bell:
+            if bell is None:
+                return self._collected(found, BUSY)
+            if gone:
+                gone.add_done_callback(bell.ring)
+            while True:
+                # Read only after the bell hangs: a release in between would ring at nobody.
+                found = await self._own(login_id, verifier)
+                left = until - time.monotonic()
+                if found.status is Status.RELEASED or left <= 0 or (gone and gone.done()):
+                    return self._collected(found, 0)
+                if not self.bells.current(login_id, bell):
+                    return self._collected(found, BUSY)
+                await bell.wait(min(left, self._poll))
+
+    def _collected(self, found: Login, retry_after: int) -> Collected:
+        if found.status is not Status.RELEASED:
+            return Collected(found.status, retry_after=retry_after)
+        self.events.tell("collected", login_id=found.id)
+        if found.arrived_at:
+            self.events.metrics.seconds_to_collection(max(0, self.now() - found.arrived_at))
+        return Collected(found.status, found.response)
+
+    async def finish(self, login_id: str, verifier: Secret) -> None:
+        """End a login for its instance; nothing happens to one that is over or somebody else's."""
+        found = await self._read(login_id)
+        if found is not None and proofs.verifier_fits(verifier, found):
+            change = login.end(found, self.now())
+            if change is not None and not await self._move(found, change, "instance"):
+                await self.finish(login_id, verifier)
+
+    async def _read(self, login_id: str) -> Login | None:
+        found = await self.store.get(login_id)
+        return found and found.at(self.now())
+
+    async def _known(self, login_id: str) -> Login:
+        found = await self._read(login_id)
+        if found is None:
+            raise Refused("login-over")
+        if found.status is Status.EXPIRED:
+            raise Refused("login-expired", login=found)
+        return found
+
+    async def _own(self, login_id: str, verifier: Secret) -> Login:
+        """Return a login to its instance. The same 404 for no login and for a wrong verifier."""
+        found = await self._read(login_id)
+        if (
+            found is None
+            or found.status is Status.FINISHED
+            or not proofs.verifier_fits(verifier, found)
+        ):
+            detail = "There is no such login, or the verifier is not this login's."
+            raise Refused("login-not-found", detail)
+        if found.status not in login.OPEN:
+            raise Refused(f"login-{found.status}", _OVER[found.status])
+        return found
+
+    async def _move(self, found: Login, change: Change, cause: str) -> bool:
+        """Carry out a change that ends waiting, and wake who waits. False: another was quicker."""
+        moved = await self.store.apply(found.id, change)
+        if moved is None:
+            return False
+        self.bells.ring(found.id)
+        self.events.tell(moved.status, cause, login_id=found.id)
+        return True
+
+
+_OVER = {
+    Status.EXPIRED: "The login's time is over: open another one.",
+    Status.DECLINED: "The person pressed Deny.",
+    Status.CANCELLED: "The login was cancelled: open another one.",
+}
+
+
+def _wrong_completion(found: Login) -> Refused:
+    left = login.MAX_TRIES - found.tries
+    detail = f"This is not the completion code; {left} tries are left."
+    return Refused("completion-code-wrong", detail, tries_left=left)

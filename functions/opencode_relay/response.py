@@ -1,0 +1,137 @@
+"""The sealed response: signed by the relay, then encrypted to the key of one login.
+
+JARM's order (sign, then encrypt), compact JWS (RFC 7515, ES256) in compact JWE (RFC 7516, ECDH-ES
+with A256GCM). Algorithms are pinned on both sides, never taken from the message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jwt
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from .errors import Refused, RelayError
+from .keyring import Keys, Purpose
+
+TYP = "login-response+jwt"
+LEEWAY = 120  # seconds of difference between two clocks (protocol, sealed response)
+_COORDINATE = re.compile("[A-Za-z0-9_-]{43}")
+_PRIVATE = {"d", "k", "p", "q", "dp", "dq", "qi", "oth"}
+
+
+class SealError(RelayError):
+    """A sealed response that must not be used; the sentence says which check it failed."""
+
+
+def public_key(jwk: object) -> str:
+    """Check a login's `encryption_key` and return it in canonical JSON.
+
+    Raises Refused `invalid-request`: not EC P-256, off the curve, or with a private member.
+    """
+    field = "encryption_key must be a public JWK, EC with P-256"
+    if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
+        raise Refused("invalid-request", f"{field}.")
+    if _PRIVATE & set(jwk):
+        raise Refused("invalid-request", f"{field}: it has a private member, which nobody may see.")
+    x, y = jwk.get("x"), jwk.get("y")
+    for part in (x, y):
+        if not (isinstance(part, str) and _COORDINATE.fullmatch(part)):
+            raise Refused("invalid-request", f"{field}: x and y are 32 bytes in base64url.")
+    try:
+        key = ECKey.import_key({"kty": "EC", "crv": "P-256", "x": str(x), "y": str(y)})
+        key.public_key  # noqa: B018  # the point is checked when the key is built
+    except (JoseError, ValueError):
+        raise Refused("invalid-request", f"{field}: the point is not on the curve.") from None
+    return f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
+
+
+def seal(
+    keys: Keys,
+    *,
+    issuer: str,
+    login_id: str,
+    encryption_key: str,
+    params: Mapping[str, str],
+    now: float,
+    exp: float,
+) -> str:
+    """Sign `params` for a login and encrypt them to its key (a canonical JWK)."""
+    key = keys.ring.in_use(Purpose.RESPONSE, now)
+    if key.private is None:
+        raise TypeError("the response key is not an ES256 key")
+    claims = {
+        "iss": issuer,
+        "aud": login_id,
+        "jti": login_id,
+        "iat": int(now),
+        "exp": int(exp),
+        "params": dict(params),
+    }
+    signed = jwt.encode(claims, key.private, "ES256", {"typ": TYP, "kid": key.kid})
+    to = ECKey.import_key(json.loads(encryption_key))
+    header = {"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "kid": to.thumbprint()}
+    return jwe.encrypt_compact(header, signed, to, algorithms=["ECDH-ES", "A256GCM"])
+
+
+def unseal(
+    sealed: str,
+    *,
+    private_key: ECKey,
+    find: Callable[[str], Mapping[str, Any] | None],
+    issuer: str,
+    login_id: str,
+    now: float,
+    idp_issuer: str | None = None,
+) -> dict[str, str]:
+    """Open a sealed response with every check that the protocol lists, and return `params`.
+
+    `find` gives the JWKS entry of a `kid`, from the configured issuer only. `idp_issuer` is set
+    where the IdP is known to send RFC 9207 `iss`. Raises SealError, which never shows a parameter.
+    """
+    try:
+        opened = jwe.decrypt_compact(sealed, private_key, algorithms=["ECDH-ES", "A256GCM"])
+        header = opened.headers()
+        if header["alg"] != "ECDH-ES" or header["enc"] != "A256GCM":
+            raise SealError("The response is encrypted by another algorithm than the protocol's.")
+        if header.get("cty") != "JWT" or header.get("kid") != private_key.thumbprint():
+            raise SealError("The response is not encrypted as the protocol says (cty, kid).")
+        token = (opened.plaintext or b"").decode("ascii")
+        inner = jwt.get_unverified_header(token)
+        if inner.get("typ") != TYP or inner.get("alg") != "ES256":
+            raise SealError("The response is not signed as the protocol says (typ, alg).")
+        jwk = find(str(inner.get("kid", "")))
+        if jwk is None:
+            raise SealError("The relay's key set has no key with which the response was signed.")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            jwt.PyJWK.from_dict(dict(jwk), "ES256"),
+            algorithms=["ES256"],
+            audience=login_id,
+            issuer=issuer,
+            options={
+                "require": ["iss", "aud", "exp"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "strict_aud": True,
+            },
+        )
+    except (JoseError, jwt.PyJWTError, ValueError, KeyError) as wrong:
+        raise SealError(f"The response does not verify ({type(wrong).__name__}).") from None
+    if now >= claims["exp"] + LEEWAY:
+        raise SealError("The response has expired: compare this machine's clock with the relay's.")
+    return _params(claims.get("params"), idp_issuer)
+
+
+def _params(params: object, idp_issuer: str | None) -> dict[str, str]:
+    if not isinstance(params, dict) or not all(isinstance(v, str) for v in params.values()):
+        raise SealError("The response has no parameters.")
+    # RFC 9207: where an issuer is expected, a missing one is a mix-up too.
+    if idp_issuer is not None and params.get("iss") != idp_issuer:
+        raise SealError("The response comes from another identity provider, or does not say which.")
+    return dict(params)

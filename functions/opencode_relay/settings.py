@@ -1,0 +1,138 @@
+"""Everything that is configured, read once at start from RELAY_* and refused if wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from .addresses import origin
+from .errors import ConfigError
+from .login import Confirmation
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:12]) <= high):
+            raise ConfigError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"must be {' or '.join(words)}")
+        return text
+
+    return read
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
+    except ValueError as wrong:
+        raise ConfigError(f"must be CIDRs with commas between ({wrong})") from None
+
+
+def _clients(text: str) -> tuple[dict[str, str], ...]:
+    try:
+        found = json.loads(text)
+        good = [
+            {"issuer": str(c["issuer"]), "client_id": str(c["client_id"])}
+            for c in found
+            if set(c) == {"issuer", "client_id"}
+        ]
+    except (ValueError, TypeError, KeyError):
+        good, found = [], [text]
+    if len(good) != len(found):
+        raise ConfigError('must be JSON like [{"issuer":"https://…","client_id":"…"}]')
+    return tuple(good)
+
+
+def _confirmation(text: str) -> Confirmation:
+    _one_of("pairing_code", "completion_code")(text)
+    return Confirmation(text)
+
+
+def _data() -> Path:
+    home = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
+    return Path(home) / "opencode-relay"
+
+
+def _setting(default: Any, read: Callable[[str], Any], about: str) -> Any:
+    return field(default=default, metadata={"read": read, "about": about})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One relay's settings; in the environment each is `RELAY_` and its name in capitals."""
+
+    public_url: str = _setting("", lambda t: origin(t, "it"), "the relay's own origin: its issuer")
+    data: Path = field(
+        default_factory=_data, metadata={"read": Path, "about": "directory of store and keys"}
+    )
+    enrolment: Literal["closed", "open"] = _setting(
+        "closed", _one_of("closed", "open"), "closed: only enrolled instances may open a login"
+    )
+    confirmation: Confirmation = _setting(
+        Confirmation.PAIRING_CODE, _confirmation, "pairing_code or completion_code (stricter)"
+    )
+    login_lifetime: int = _setting(600, _whole(60, 1800), "seconds a login lives")
+    max_wait: int = _setting(20, _whole(0, 25), "seconds a collecting request is held at most")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), _networks, "CIDRs whose X-Forwarded-For is believed, commas between"
+    )
+    max_waiters: int = _setting(10_000, _whole(1, 1_000_000), "instances that wait at a time")
+    open_limit: int = _setting(120, _whole(0, 1_000_000), "logins a minute per instance; 0: any")
+    address_limit: int = _setting(
+        20,
+        _whole(0, 1_000_000),
+        "a minute per client address: unenrolled, refused keys, wrong pairing codes; 0: any",
+    )
+    metrics_port: int = _setting(
+        0, _whole(0, 65535), "loopback port of the Prometheus metrics; 0: none"
+    )
+    registered_clients: tuple[dict[str, str], ...] = _setting(
+        (),
+        _clients,
+        "JSON list of issuer and client_id: IdPs that know this relay's redirect URI",
+    )
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warning", "error"), "debug, info, warning or error"
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], **flags: str | None) -> Settings:
+        """Read RELAY_* from `environ`; a flag that is given wins. Raises ConfigError."""
+        values: dict[str, Any] = {}
+        for one in fields(cls):
+            name = f"RELAY_{one.name.upper()}"
+            given = flags.get(one.name)
+            text = given if given is not None else environ.get(name)
+            if text is None or text == "":
+                continue
+            where = name if given is None else "--" + one.name.replace("_", "-")
+            try:
+                values[one.name] = cast("Callable[[str], Any]", one.metadata["read"])(text)
+            except ConfigError as wrong:
+                raise ConfigError(f"{where}: {wrong} (it is {text[:100]!r}).") from None
+        return replace(cls(), **values)
+
+
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """Name what looks like a setting and is none: a limit misspelt is a limit missing."""
+    known = {f"RELAY_{one.name.upper()}" for one in fields(Settings)} | {"RELAY_TESTS_STRICT"}
+    return sorted(name for name in environ if name.startswith("RELAY_") and name not in known)
+
+
+def settings_help() -> str:
+    """List the settings for `serve --help`."""
+    return "\n\n".join(
+        f"RELAY_{one.name.upper()}: {one.metadata['about']}" for one in fields(Settings)
+    )

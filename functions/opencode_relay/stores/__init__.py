@@ -1,0 +1,55 @@
+"""What the relay asks of a store. One contract suite (tests/stores) holds every store to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from opencode_relay.instances import Instance
+from opencode_relay.login import Change, Login
+
+
+class Store(Protocol):
+    """Logins, enrolled instances and counters. A store knows no rules.
+
+    Every method raises StoreUnavailable when the store cannot be used. Reads see every write that
+    was acknowledged before.
+    """
+
+    async def create(self, login: Login) -> None: ...
+
+    async def get(self, login_id: str) -> Login | None:
+        """Return the login as it was written, expired or not."""
+        ...
+
+    async def apply(self, login_id: str, change: Change) -> Login | None:
+        """Carry out one compare-and-set; return the login after it, or None if it did not hold."""
+        ...
+
+    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
+        """Cancel the open logins of one instance, or all of them; return how many there were."""
+        ...
+
+    async def hit(self, counter: str, minute: int) -> int:
+        """Count one more in this minute (Unix time / 60) and return the sum."""
+        ...
+
+    async def count(self, counter: str, minute: int) -> int: ...
+
+    async def add_instance(self, instance: Instance) -> bool:
+        """Return False where the name is taken."""
+        ...
+
+    async def get_instance(self, instance_id: str) -> Instance | None: ...
+
+    async def list_instances(self) -> Sequence[Instance]: ...
+
+    async def replace_instance(self, instance: Instance) -> bool:
+        """Write an instance over its `version`; False where another writer was quicker."""
+        ...
+
+    async def remove_instance(self, instance_id: str) -> bool: ...
+
+    async def check(self) -> None:
+        """Read from the store, for the health endpoint."""
+        ...

@@ -1,0 +1,205 @@
+"""The embedded store: SQLite (WAL) in the data directory, for one machine.
+
+A write is there after `kill -9`; what the last moments before a power cut wrote may be lost
+(synchronous=NORMAL), never torn. Several processes may use one file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.instances import Instance
+from opencode_relay.login import (
+    MAX_TRIES,
+    OPEN,
+    OVER,
+    REMEMBERED,
+    Change,
+    Confirmation,
+    Delivery,
+    Login,
+    Status,
+)
+
+_SCHEMA = 1
+_COLUMNS = tuple(f.name for f in fields(Login))
+_SECRETS = tuple(OVER)
+_TABLES = """
+CREATE TABLE logins (
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, delivery TEXT NOT NULL, confirmation TEXT NOT NULL,
+    collect_challenge TEXT, encryption_key TEXT, opened_at REAL NOT NULL, opened_from TEXT,
+    expires_at REAL NOT NULL, instance_id TEXT, registered_name TEXT, name TEXT, provider TEXT,
+    return_url TEXT, idp_issuer TEXT, pairing_hash TEXT, arrived_at REAL, fingerprint TEXT,
+    response TEXT, idp_error INTEGER NOT NULL, rendering TEXT, tries INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX logins_by_expiry ON logins (expires_at);
+CREATE TABLE instances (
+    id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, key_hash TEXT NOT NULL,
+    created_at REAL NOT NULL, return_urls TEXT NOT NULL, old_key_hash TEXT,
+    old_key_until REAL NOT NULL, version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE counters (
+    minute INTEGER NOT NULL, counter TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (minute, counter)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class SQLiteStore:
+    """A `Store` in one file. Its calls take microseconds, so they run in the event loop itself."""
+
+    def __init__(self, data: Path) -> None:
+        """Open the file, and make it (0600) where there is none. Raises StoreUnavailable."""
+        path = data / "relay.db"
+        with _translated(path):
+            # Made here, not by SQLite, so that it never is readable to others, and its WAL neither.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            path.chmod(0o600)
+            self._path = path
+            self._db = sqlite3.connect(path, timeout=1, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._migrate()
+
+    def _migrate(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            for statement in _TABLES.split(";\n"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={_SCHEMA}")
+        self._db.execute("COMMIT")
+        if found > _SCHEMA:
+            raise StoreUnavailable(f"{self._path} was written by a newer opencode-relay.")
+
+    def close(self) -> None:
+        self._db.close()
+
+    async def create(self, login: Login) -> None:
+        marks = ",".join("?" * len(_COLUMNS))
+        values = [getattr(login, name) for name in _COLUMNS]
+        self._run(f"INSERT INTO logins ({','.join(_COLUMNS)}) VALUES ({marks})", values)
+
+    async def get(self, login_id: str) -> Login | None:
+        rows = self._run("SELECT * FROM logins WHERE id = ?", [login_id])
+        return _login(rows[0]) if rows else None
+
+    async def apply(self, login_id: str, change: Change) -> Login | None:
+        sets = [f"{name} = ?" for name in change.values]
+        where = "id = ? AND status = ? AND expires_at > ?"
+        if change.count_try:
+            sets.append("tries = tries + 1")
+            where += f" AND tries < {MAX_TRIES}"
+        rows = self._run(
+            f"UPDATE logins SET {','.join(sets)} WHERE {where} RETURNING *",
+            [*change.values.values(), login_id, change.when, change.now],
+        )
+        return _login(rows[0]) if rows else None
+
+    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
+        sets = ",".join(f"{name} = NULL" for name in _SECRETS)
+        marks = ",".join("?" * len(OPEN))
+        whose = "" if instance_id is None else " AND instance_id = ?"
+        rows = self._run(
+            f"UPDATE logins SET status = ?, {sets} "
+            f"WHERE status IN ({marks}) AND expires_at > ?{whose} RETURNING id",
+            [Status.CANCELLED, *OPEN, now, *([] if instance_id is None else [instance_id])],
+        )
+        return len(rows)
+
+    async def hit(self, counter: str, minute: int) -> int:
+        rows = self._run(
+            "INSERT INTO counters VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n",
+            [minute, counter],
+        )
+        return int(rows[0]["n"])
+
+    async def count(self, counter: str, minute: int) -> int:
+        where = "minute = ? AND counter = ?"
+        rows = self._run(f"SELECT n FROM counters WHERE {where}", [minute, counter])
+        return int(rows[0]["n"]) if rows else 0
+
+    async def add_instance(self, instance: Instance) -> bool:
+        row = _row(instance)
+        rows = self._run(
+            f"INSERT INTO instances ({','.join(row)}) VALUES ({','.join('?' * len(row))}) "
+            "ON CONFLICT (name_key) DO NOTHING RETURNING id",
+            list(row.values()),
+        )
+        return bool(rows)
+
+    async def get_instance(self, instance_id: str) -> Instance | None:
+        rows = self._run("SELECT * FROM instances WHERE id = ?", [instance_id])
+        return _instance(rows[0]) if rows else None
+
+    async def list_instances(self) -> Sequence[Instance]:
+        return [_instance(row) for row in self._run("SELECT * FROM instances ORDER BY name", [])]
+
+    async def replace_instance(self, instance: Instance) -> bool:
+        row = _row(instance)
+        row["version"] = instance.version + 1
+        rows = self._run(
+            f"UPDATE instances SET {','.join(f'{name} = ?' for name in row)} "
+            "WHERE id = ? AND version = ? RETURNING id",
+            [*row.values(), instance.id, instance.version],
+        )
+        return bool(rows)
+
+    async def remove_instance(self, instance_id: str) -> bool:
+        return bool(self._run("DELETE FROM instances WHERE id = ? RETURNING id", [instance_id]))
+
+    async def check(self) -> None:
+        self._run("SELECT 1 FROM logins LIMIT 1", [])
+
+    def foreign_writes(self) -> int:
+        """Return a number that is another one after another process has written."""
+        return int(self._run("PRAGMA data_version", [])[0][0])
+
+    def sweep(self, now: float) -> None:
+        """Erase what expired logins held, and forget them when nobody may ask any more."""
+        sets = ",".join(f"{name} = NULL" for name in _SECRETS)
+        over = "expires_at <= ? AND encryption_key IS NOT NULL"
+        self._run(f"UPDATE logins SET {sets} WHERE {over}", [now])
+        self._run("DELETE FROM logins WHERE expires_at <= ?", [now - REMEMBERED])
+        self._run("DELETE FROM counters WHERE minute < ?", [int(now // 60) - 1])
+
+    def _run(self, sql: str, values: Sequence[Any]) -> list[sqlite3.Row]:
+        with _translated(self._path):
+            return self._db.execute(sql, values).fetchall()
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as wrong:
+        # SQLite's words name tables and files, never values.
+        raise StoreUnavailable(f"Cannot use {path}: {wrong}.") from None
+
+
+def _login(row: sqlite3.Row) -> Login:
+    values = {name: row[name] for name in _COLUMNS}
+    values["status"] = Status(row["status"])
+    values["delivery"] = Delivery(row["delivery"])
+    values["confirmation"] = Confirmation(row["confirmation"])
+    values["idp_error"] = bool(row["idp_error"])
+    return Login(**values)
+
+
+def _row(instance: Instance) -> dict[str, Any]:
+    row = {f.name: getattr(instance, f.name) for f in fields(Instance)}
+    return {**row, "name_key": instance.name_key, "return_urls": json.dumps(instance.return_urls)}
+
+
+def _instance(row: sqlite3.Row) -> Instance:
+    values = {f.name: row[f.name] for f in fields(Instance)}
+    return Instance(**{**values, "return_urls": tuple(json.loads(row["return_urls"]))})

@@ -1,0 +1,106 @@
+"""The one app: the same routes on one machine and on AWS."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+
+from opencode_relay.errors import Refused, StoreUnavailable
+from opencode_relay.relay import Relay
+
+from .api import API
+from .browser import Browser
+from .pages import HSTS
+from .problems import problem, unavailable
+
+_LOG = logging.getLogger("opencode_relay")
+
+
+class Answers:
+    """Turns what any path may meet into a page for browsers and a problem for everybody else."""
+
+    def __init__(self, relay: Relay, browser: Browser) -> None:
+        self._issuer = relay.issuer
+        self._browser = browser
+
+    def answer(
+        self, request: Request, refused: Refused, headers: dict[str, str] | None = None
+    ) -> Response:
+        if request.url.path.startswith("/auth/") or "text/html" in request.headers.get(
+            "accept", ""
+        ):
+            return self._browser.anywhere(refused, headers or {})
+        if refused.code == "prefetch":
+            refused = unavailable("The request says that it is a prefetch (Sec-Purpose).")
+        return problem(self._issuer, refused, headers)
+
+    async def refused(self, _: Request, wrong: Exception) -> Response:
+        """Only the API's refusals come here: the browser's routes answer theirs themselves."""
+        assert isinstance(wrong, Refused)  # noqa: S101
+        return problem(self._issuer, wrong)
+
+    async def http(self, request: Request, wrong: Exception) -> Response:
+        assert isinstance(wrong, HTTPException)  # noqa: S101
+        code = "method-not-allowed" if wrong.status_code == 405 else "not-found"  # noqa: PLR2004
+        return self.answer(request, Refused(code), dict(wrong.headers or {}))
+
+    async def store(self, request: Request, wrong: Exception) -> Response:
+        _LOG.error("store_unavailable", extra={"fields": {"detail": str(wrong)}})
+        return self.answer(request, unavailable())
+
+    async def unforeseen(self, request: Request, _: Exception) -> Response:
+        # Starlette raises it again after this answer, and uvicorn logs where, without the words.
+        return self.answer(request, unavailable())
+
+
+class Guard:
+    """Around everything: HEAD and prefetches touch no login, and no answer lacks its headers."""
+
+    def __init__(self, app: ASGIApp, answers: Answers, *, https: bool) -> None:
+        self._app = app
+        self._answers = answers
+        self._headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        if https:
+            self._headers |= HSTS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        app = self._app
+        if "prefetch" in Headers(scope=scope).get("sec-purpose", "").lower():
+            app = self._answers.answer(Request(scope), Refused("prefetch"))
+        await app(scope, receive, send_with_headers)
+
+
+def make_app(relay: Relay) -> ASGIApp:
+    """Build the app of a relay."""
+    browser = Browser(relay)
+    answers = Answers(relay, browser)
+    routes = [*API(relay).routes(), *browser.routes()]
+    for route in routes:
+        # Starlette adds HEAD to GET, and a HEAD of a mail scanner would act like the person's GET.
+        route.methods = set(route.methods or ()) - {"HEAD"}
+    handlers: dict[type[Exception] | int, ExceptionHandler] = {
+        Refused: answers.refused,
+        HTTPException: answers.http,
+        StoreUnavailable: answers.store,
+        Exception: answers.unforeseen,
+    }
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # it would redirect to whatever Host says
+    return Guard(app, answers, https=relay.issuer.startswith("https://"))
