@@ -1,0 +1,104 @@
+"""The real opencode web server with our packed plugin, and what it stores."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from .processes import HERE, OPENCODE, free_port, running, wait_until
+
+PLUGIN = HERE.parents[1] / "plugin"
+# What opencode would fetch or install by itself plays no part in a login.
+QUIET = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "true",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "true",
+    "OPENCODE_DISABLE_MODELS_FETCH": "true",
+}
+
+
+@dataclass(frozen=True)
+class Opencode:
+    url: str
+    home: Path
+    log: Path
+
+    def account(self) -> dict[str, Any] | None:
+        """What auth.json holds for the provider, if anything."""
+        stored = self.home / ".local/share/opencode/auth.json"
+        found = json.loads(stored.read_text()) if stored.exists() else {}
+        account: dict[str, Any] | None = found.get("openai")
+        return account
+
+    def connected(self) -> bool:
+        return "openai" in self.get("/provider")["connected"]
+
+    def get(self, path: str) -> Any:
+        return httpx.get(self.url + path, timeout=120).raise_for_status().json()
+
+    def log_says(self, words: str) -> bool:
+        return words in self.log.read_text(errors="replace")
+
+    def paste(self, text: str) -> bool:
+        """Hand text to opencode as its form does, for what an input of one line cannot hold."""
+        answer = httpx.post(
+            f"{self.url}/provider/openai/oauth/callback",
+            json={"method": 0, "code": text},
+            timeout=60,
+        )
+        return answer.is_success
+
+    def forget(self) -> None:
+        """Disconnect, and end what is under way."""
+        httpx.delete(f"{self.url}/auth/openai", timeout=30).raise_for_status()
+        httpx.post(f"{self.url}/instance/dispose", timeout=30).raise_for_status()
+
+
+def pack(into: Path) -> Path:
+    """Build and pack the plugin as it would be published."""
+    if not (PLUGIN / "node_modules").exists():
+        npm("ci")
+    npm("run", "build")
+    packed = json.loads(npm("pack", "--json", "--pack-destination", str(into)))
+    return into / packed[0]["filename"]
+
+
+def npm(*args: str) -> str:
+    done = subprocess.run(["npm", *args], cwd=PLUGIN, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"npm {args[0]}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def opencode(
+    home: Path, plugin: Path, options: Mapping[str, str], template: Path | None = None
+) -> Iterator[Opencode]:
+    """Serve with the plugin; a `template` is a home whose installed packages are used again."""
+    config = home / ".config/opencode"
+    if template:
+        for part in (".config", ".cache"):
+            shutil.copytree(template / part, home / part, symlinks=True)
+    config.mkdir(parents=True, exist_ok=True)
+    entry = [f"opencode-relay@file:{plugin}", dict(options)]
+    (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
+    port = free_port()
+    served = Opencode(f"http://127.0.0.1:{port}", home, home.with_suffix(".log"))
+    argv = [OPENCODE, "web", "--port", str(port), "--hostname", "127.0.0.1", "--print-logs"]
+    ready = f"{served.url}/global/health"
+    with running(argv, home=home, log=served.log, ready=ready, env=QUIET):
+        # The plugin is loaded with opencode's first instance, which this question makes.
+        labels = served.get("/provider/auth")["openai"]
+        assert any("relay" in one["label"] for one in labels), f"plugin not loaded: {labels}"
+        yield served
+
+
+def label_is(served: Opencode, words: str) -> None:
+    """The plugin learns from the relay which way of signing in it can offer, and labels it so."""
+    wait_until(
+        lambda: words in served.get("/provider/auth")["openai"][0]["label"], f"label {words!r}"
+    )

@@ -1,0 +1,112 @@
+"""A person with a browser of their own: what they see, click, copy and type."""
+
+import re
+from dataclasses import dataclass
+
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+LOCALHOST_CALLBACK = re.compile(r"^http://localhost:1455/auth/callback\?")
+
+
+@dataclass(frozen=True)
+class Dialog:
+    """opencode's dialog "Connect OpenAI", once a way of signing in was chosen."""
+
+    page: Page
+
+    @property
+    def box(self) -> Locator:
+        return self.page.get_by_role("dialog")
+
+    @property
+    def link(self) -> str:
+        link = self.box.get_by_role("link", name="this link").get_attribute("href")
+        assert link
+        return link
+
+    @property
+    def pairing_code(self) -> str:
+        return self.box.get_by_label("Confirmation code").input_value()
+
+    def follow(self) -> Page:
+        """Click the link: it opens in a new tab."""
+        with self.page.context.expect_page() as opened:
+            self.box.get_by_role("link", name="this link").click()
+        return opened.value
+
+    def paste(self, text: str) -> None:
+        self.box.get_by_role("textbox").fill(text)
+        with self.page.expect_response("**/provider/openai/oauth/callback"):
+            self.box.get_by_role("button", name="Continue").click()
+
+    def refuses(self, text: str) -> None:
+        self.paste(text)
+        expect(self.box.get_by_role("alert")).to_be_visible()
+        expect(self.box.get_by_role("button", name="Continue")).to_be_enabled()
+
+    def closes_connected(self) -> None:
+        """The dialog goes away by itself, with opencode's word that it worked."""
+        expect(self.box).to_have_count(0)
+        expect(self.page.get_by_text("OpenAI connected")).to_be_visible()
+
+    def fails(self) -> None:
+        """opencode says that it did not work."""
+        expect(self.box.get_by_text("Waiting for authorization")).to_have_count(0)
+        expect(self.page.get_by_text("OpenAI connected")).to_have_count(0)
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    browser: BrowserContext
+
+    def connect(self, opencode_url: str) -> Dialog:
+        """Settings, Providers, OpenAI, Connect, and the relay's way."""
+        page = self.browser.new_page()
+        page.goto(opencode_url)
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_role("tab", name="Providers").click()
+        row = page.locator(".settings-v2-provider-row").filter(
+            has=page.get_by_text("OpenAI", exact=True)
+        )
+        row.get_by_role("button", name="Connect").click()
+        dialog = Dialog(page)
+        dialog.box.get_by_role("button", name="via relay").click()
+        dialog.box.get_by_role("link", name="this link").wait_for()
+        return dialog
+
+    def open(self, link: str) -> Page:
+        page = self.browser.new_page()
+        page.goto(link)
+        return page
+
+    def sign_in(self, page: Page) -> None:
+        """Sign in at the identity provider, up to the question for consent."""
+        account = page.locator("[name=login]")
+        agree = page.get_by_role("button", name="Continue")
+        account.or_(agree).wait_for()
+        if account.is_visible():
+            account.fill(self.name)
+            page.locator("[name=password]").fill("any")
+            page.get_by_role("button", name="Sign-in").click()
+        agree.wait_for()
+
+    def reach_relay(self, page: Page) -> Page:
+        """Sign in and consent, which leads to the relay's page."""
+        self.sign_in(page)
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url("**/auth/callback?**")
+        return page
+
+    def reach_localhost(self, page: Page) -> str:
+        """Sign in and consent; the address of the page that then does not load."""
+        self.sign_in(page)
+        with page.expect_request(LOCALHOST_CALLBACK) as request:
+            page.get_by_role("button", name="Continue").click()
+        return request.value.url
+
+
+def decide(page: Page, decision: str, code: str = "") -> None:
+    """Answer the relay's question."""
+    page.get_by_label("The code that").fill(code)
+    page.get_by_role("button", name=decision).click()

@@ -1,0 +1,102 @@
+"""Real programs on loopback ports, each ended by its own process id."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+HERE = Path(__file__).parent
+OPENCODE = HERE / "node_modules" / ".bin" / "opencode"
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+T = TypeVar("T")
+
+
+def wait_until(look: Callable[[], T], what: str, seconds: float = 60) -> T:
+    """Look again and again until the answer is truthy. Raises AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:g} s still not: {what}")
+        time.sleep(0.1)
+    return found
+
+
+def answers(url: str) -> bool:
+    try:
+        # opencode never answers what it is asked too early.
+        return httpx.get(url, timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def running(
+    argv: list[str | Path], *, home: Path, log: Path, ready: str, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program with a home of its own until the block ends; enter once `ready` answers 2xx."""
+    home.mkdir(parents=True, exist_ok=True)
+    # Coverage of a program of ours needs its own variables in the otherwise empty environment.
+    passed = {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith("COVERAGE_")}
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [str(part) for part in argv],
+            cwd=home,
+            env={**passed, "HOME": str(home), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def up() -> bool:
+        if process.poll() is not None:
+            raise AssertionError(f"{argv[0]} ended at once: {log.read_text()[-2000:]}")
+        return answers(ready)
+
+    try:
+        wait_until(up, f"{ready} answers")
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def nginx(server: str, *, home: Path, ready: str) -> Iterator[None]:
+    """Run nginx with one `server` block's content."""
+    home.mkdir(parents=True)
+    (home / "nginx.conf").write_text(f"""
+        daemon off; worker_processes 1; pid {home}/pid; error_log stderr;
+        events {{ }}
+        http {{
+          access_log off;
+          client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
+          fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
+          map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+          server {{ {server} }}
+        }}""")
+    program = shutil.which("nginx")
+    assert program
+    argv: list[str | Path] = [program, "-p", home, "-c", home / "nginx.conf", "-e", "stderr"]
+    with running(argv, home=home, log=home.with_suffix(".log"), ready=ready):
+        yield
