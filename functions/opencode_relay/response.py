@@ -29,6 +29,10 @@ class SealError(RelayError):
     """A sealed response that must not be used; the sentence says which check it failed."""
 
 
+class UnknownKeyError(SealError):
+    """The response names a `kid` that is not in the key set at hand: a newer set may have it."""
+
+
 def public_key(jwk: object) -> str:
     """Check a login's `encryption_key` and return it in canonical JSON.
 
@@ -107,7 +111,7 @@ def unseal(
             raise SealError("The response is not signed as the protocol says (typ, alg).")
         jwk = find(str(inner.get("kid", "")))
         if jwk is None:
-            raise SealError("The relay's key set has no key with which the response was signed.")
+            raise UnknownKeyError("The relay's key set lacks the key of this response.")
         claims: dict[str, Any] = jwt.decode(
             token,
             jwt.PyJWK.from_dict(dict(jwk), "ES256"),

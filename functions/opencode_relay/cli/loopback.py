@@ -1,0 +1,44 @@
+"""An app on a free port of this machine, in a thread, for as long as a `with` block."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class Loopback:
+    """Serves what `make` gives for the URL; entering returns that URL."""
+
+    def __init__(self, make: Callable[[str], ASGIApp]) -> None:
+        self._make = make
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        # Made here, because what it opens belongs to the thread that uses it.
+        config = uvicorn.Config(
+            self._make(self.url),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+        )
+        self._server = uvicorn.Server(config)
+        self._server.run([self._listener])
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        if self._server:
+            self._server.should_exit = True
+        self._thread.join(timeout=10)
+        self._listener.close()
