@@ -1,0 +1,5 @@
+"""`python -m opencode_relay.cli`."""
+
+from opencode_relay.cli import main
+
+main()
