@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -14,14 +13,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from opencode_relay import __version__, addresses, settings
 from opencode_relay.cli.home import Data, Home
+from opencode_relay.cli.server import run
 from opencode_relay.errors import ConfigError
 from opencode_relay.events import Events, log_to_stderr
 from opencode_relay.housekeeping import Housekeeping
@@ -30,10 +28,8 @@ from opencode_relay.keyring import Keys
 from opencode_relay.metrics import PrometheusMetrics
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
-from opencode_relay.web.app import make_app
 
 EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
-_GRACE = 5  # seconds that requests have to end after SIGTERM
 
 
 def serve(
@@ -70,54 +66,10 @@ def serve(
         print(f"opencode-relay {__version__} listens on {_address(listener)}", flush=True)
         print(f"Its URL is {config.public_url}", flush=True)
         try:
-            _run(relay, home, listener)
+            run(relay, Housekeeping(relay, home.store, home.keyfile), listener)
         finally:
             stop_metrics()
             home.store.close()
-
-
-class _Server(uvicorn.Server):
-    """Sends those who wait home when it is told to end, instead of making it wait for them."""
-
-    def __init__(self, config: uvicorn.Config, relay: Relay) -> None:
-        super().__init__(config)
-        self._relay = relay
-        self.loop: asyncio.AbstractEventLoop | None = None
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        if self.loop:
-            self.loop.call_soon_threadsafe(self._relay.bells.close)
-
-
-def _run(relay: Relay, home: Home, listener: socket.socket) -> None:
-    proxies = list(relay.settings.trusted_proxies)
-    config = uvicorn.Config(
-        make_app(relay),
-        log_config=None,
-        access_log=False,  # its lines hold queries, and a query holds a code
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        timeout_graceful_shutdown=_GRACE,
-    )
-    server = _Server(config, relay)
-
-    async def run() -> None:
-        server.loop = asyncio.get_running_loop()
-        chores = asyncio.create_task(Housekeeping(relay, home.store, home.keyfile).run())
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            chores.cancel()
-
-    # uvicorn raises the signal again once it has ended; asked to end and ended is a success.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(run())
 
 
 def _listen(host: str, port: int) -> socket.socket:
