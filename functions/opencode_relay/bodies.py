@@ -50,7 +50,9 @@ def read_open(body: bytes) -> OpenRequest:
     challenge = _text(members, "collect_challenge")
     if challenge is None or not _CHALLENGE.fullmatch(challenge):
         raise _wrong("collect_challenge must be base64url(SHA-256(verifier)), 43 characters.")
-    delivery = _text(members, "delivery") or "poll"
+    delivery = _text(members, "delivery")
+    if delivery is None:
+        delivery = Delivery.POLL
     if delivery not in set(Delivery):
         raise _wrong("delivery must be poll or redirect.")
     redirect = delivery == Delivery.REDIRECT

@@ -38,15 +38,16 @@ class Housekeeping:
     def tick(self) -> None:
         """Raises StoreUnavailable; the next tick tries again."""
         ticks, self._ticks = self._ticks, self._ticks + 1
-        if ticks % ROTATE == 0 and self._keyfile.rotate_if_due():
-            self._relay.events.tell("keys_rotated")
-        changed_at = self._keyfile.changed_at()
-        if changed_at != self._keys_at:
-            self._relay.keys.refresh()
-            self._keys_at = changed_at
         writes = self._store.foreign_writes()
         if writes != self._writes:
             self._writes = writes
             self._relay.bells.ring_all()
         if ticks % SWEEP == 0:
             self._store.sweep(self._relay.now())
+        # Last, for the old ring stays good when this fails, and nothing else may wait for it.
+        if ticks % ROTATE == 0 and self._keyfile.rotate_if_due():
+            self._relay.events.tell("keys_rotated")
+        changed_at = self._keyfile.changed_at()
+        if changed_at != self._keys_at:
+            self._relay.keys.refresh()
+            self._keys_at = changed_at

@@ -23,15 +23,11 @@ class KeyFile:
 
     def load(self) -> Ring:
         """Read the ring; make the first one where there is none."""
-        try:
-            return Ring.parse(self.path.read_text("utf-8"))
-        except FileNotFoundError:
+        found = self._read()
+        if found is None:
             with self._locked():
-                if not self.path.exists():
-                    self._write(Ring.fresh(self._clock()))
-            return Ring.parse(self.path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as wrong:
-            raise StoreUnavailable(f"Cannot read {self.path}: {wrong}.") from None
+                found = self._read_or_make()
+        return found
 
     def changed_at(self) -> int:
         try:
@@ -41,7 +37,7 @@ class KeyFile:
 
     def rotate(self) -> Ring:
         with self._locked():
-            ring = self.load().rotated(self._clock())
+            ring = self._read_or_make().rotated(self._clock())
             self._write(ring)
         return ring
 
@@ -49,7 +45,7 @@ class KeyFile:
         """Rotate when the newest key is `MAX_AGE` old; drop outlived keys. Says if it wrote."""
         now = self._clock()
         with self._locked():
-            ring = self.load()
+            ring = self._read_or_make()
             due = ring.newest() + MAX_AGE <= now
             kept = ring.rotated(now) if due else ring.pruned(now)
             if kept != ring:
@@ -73,6 +69,22 @@ class KeyFile:
                 yield
         except OSError as wrong:
             raise StoreUnavailable(f"Cannot write {self.path}: {wrong}.") from None
+
+    def _read(self) -> Ring | None:
+        try:
+            return Ring.parse(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise StoreUnavailable(f"Cannot read {self.path}: {wrong}.") from None
+
+    def _read_or_make(self) -> Ring:
+        """For whoever holds the lock already; taking it again would wait for ever."""
+        found = self._read()
+        if found is None:
+            found = Ring.fresh(self._clock())
+            self._write(found)
+        return found
 
     def _write(self, ring: Ring) -> None:
         # mkstemp makes the file 0600 from its first moment.

@@ -157,11 +157,21 @@ class Keys:
         self._load = load
         self._clock = clock
         self.ring = load()
-        self._looked = float("-inf")
+        self._looked = self._checked = float("-inf")
 
     def refresh(self) -> None:
         """Take up the newest ring; if that fails the old one stays. Raises StoreUnavailable."""
         self.ring = self._load()
+
+    def check(self) -> None:
+        """Read the keys for the health endpoint; what was read in the last minute counts.
+
+        Raises StoreUnavailable.
+        """
+        now = self._clock()
+        if now >= self._checked + LOOK_AGAIN:
+            self.refresh()
+            self._checked = now
 
     def find(self, purpose: Purpose, kid: str) -> Key | None:
         """Look a key up; for an unknown one, look for new keys at most once a minute.

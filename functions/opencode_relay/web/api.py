@@ -78,6 +78,7 @@ class API:
 
     async def health(self, _: Request) -> Response:
         await self.relay.store.check()
+        self.relay.keys.check()
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def open(self, request: Request) -> Response:
