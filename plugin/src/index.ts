@@ -22,8 +22,8 @@ async function server(
   let name = "ChatGPT";
   let pastes = true;
 
-  // Not awaited: opencode must not wait for a relay that does not answer.
-  void look();
+  // opencode reads the labels at once, but must not wait for a relay that does not answer.
+  await Promise.race([look(), sleep(2_000, undefined, { ref: false })]);
   void noticeDisconnect(log);
 
   async function look(): Promise<void> {

@@ -55,6 +55,8 @@ export type Log = (level: LogEntry["level"], message: string) => void;
 
 export function logger(client: Client): Log {
   return (level, message) => {
-    client.app.log({ body: { service: "opencode-relay", level, message } }).catch(() => undefined);
+    // opencode's log file drops the service, so the sentence itself says whose it is.
+    const body = { service: "opencode-relay", level, message: `opencode-relay: ${message}` };
+    client.app.log({ body }).catch(() => undefined);
   };
 }

@@ -24,7 +24,7 @@ export interface Settings {
 /** Throws `SettingsError`. */
 export function readSettings(
   options: Readonly<Record<string, unknown>>,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Settings {
   for (const [name, value] of Object.entries(options)) {
     if (!OPTIONS.includes(name)) {
@@ -43,13 +43,14 @@ export function readSettings(
       'the option "issuer" must be the https URL of an identity provider (http on loopback only)',
     );
   }
+  refuseProxied(issuerUrl, env);
   const clientId =
     option("clientId") ?? (issuer === OPENAI_ISSUER ? OPENAI_CLIENT_ID : undefined);
   if (!clientId) {
     throw new SettingsError('the option "issuer" is set without "clientId": set both');
   }
   return {
-    relay: () => relayOrigin(option("relay") ?? variable("URL")),
+    relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
     issuer,
     clientId,
     key: keyReader(
@@ -61,7 +62,9 @@ export function readSettings(
   };
 }
 
-function relayOrigin(text: string | undefined): string {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function relayOrigin(text: string | undefined, env: Environment): string {
   const set = 'set the option "relay" or OPENCODE_RELAY_URL';
   if (!text) throw new SettingsError(`no relay is set: ${set} to its public URL`);
   const url = parseUrl(text);
@@ -71,7 +74,17 @@ function relayOrigin(text: string | undefined): string {
   if (text.replace(/\/$/, "") !== url.origin) {
     throw new SettingsError(`the relay must be an origin such as ${url.origin}: ${set}`);
   }
+  refuseProxied(url, env);
   return url.origin;
+}
+
+// http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
+// the clear: opencode's fetch asks HTTP_PROXY for loopback too.
+function refuseProxied(url: URL, env: Environment): void {
+  if (url.protocol !== "http:" || !(env["HTTP_PROXY"] || env["http_proxy"])) return;
+  const direct = (env["NO_PROXY"] || env["no_proxy"] || "").split(/[\s,]+/);
+  if ([url.hostname, url.host, "*"].some((host) => direct.includes(host))) return;
+  throw new SettingsError(`${url.origin} would be asked through HTTP_PROXY: add it to NO_PROXY`);
 }
 
 function keyReader(

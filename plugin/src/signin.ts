@@ -172,7 +172,8 @@ async function collect(login: RelayLogin): Promise<void> {
     if (backOff === 1) context.log("warn", `waiting for ${discovery.issuer} (${trouble})`);
     const asked = got.status === "unreachable" ? got.retryAfter : undefined;
     await login.pause(asked ?? backOff * (0.5 + Math.random() / 2));
-    backOff = Math.min(backOff * 2, 30);
+    // Not for long: an authorization code may live for a minute only.
+    backOff = Math.min(backOff * 2, 8);
   }
 }
 

@@ -85,6 +85,8 @@ export class StubRelay extends Server {
   key = "ocr_stub";
   discovery: Record<string, unknown> = {};
   expiresIn = 600;
+  /** What the browser brings along when a completion code is right. */
+  callback: Record<string, unknown> = { code: "code-by-relay" };
   #signing!: CryptoKey;
   #jwk!: JWK;
 
@@ -176,9 +178,11 @@ export class StubRelay extends Server {
       case "released":
         return json(answer, 200, { status: "released", response: login.response });
       case "pending":
-      case "held":
-        setTimeout(() => json(answer, 202, { status: login.status }, { "retry-after": "0" }), 20);
+      case "held": {
+        const { status } = login;
+        setTimeout(() => json(answer, 202, { status }, { "retry-after": "0" }), 20);
         return;
+      }
       case "declined":
       case "cancelled":
         return this.problem(answer, 410, `login-${login.status}`);
@@ -220,7 +224,7 @@ export class StubRelay extends Server {
     if (code !== "KTRW-9F2D") {
       return this.problem(answer, 403, "completion-code-wrong", { tries_left: 5 - login.tries });
     }
-    void this.release(login, { code: "code-by-relay" }).then(() => json(answer, 204, null));
+    void this.release(login, this.callback).then(() => json(answer, 204, null));
   }
 }
 

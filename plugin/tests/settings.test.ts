@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { SettingsError, readSettings } from "../src/settings.js";
+
+const RELAY = { relay: "https://relay.example" };
+
+test("ChatGPT is the identity provider unless another is set", () => {
+  const { issuer, clientId } = readSettings(RELAY, {});
+  assert.equal(issuer, "https://auth.openai.com");
+  assert.equal(clientId, "app_EMoamEEZ73f0CkXaXp7hrann");
+  const other = readSettings({ issuer: "https://idp.example", clientId: "c1" }, {});
+  assert.deepEqual([other.issuer, other.clientId], ["https://idp.example", "c1"]);
+  assert.throws(() => readSettings({ issuer: "https://idp.example" }, {}), SettingsError);
+});
+
+test("options win over the environment, and empty ones do not count", async () => {
+  const env = { OPENCODE_RELAY_URL: "https://env.example", OPENCODE_RELAY_KEY: "env-key" };
+  const both = readSettings({ ...RELAY, key: "option-key" }, env);
+  assert.equal(both.relay(), "https://relay.example");
+  assert.equal(await both.key(), "option-key");
+  const empty = readSettings({ relay: "", key: " " }, env);
+  assert.equal(empty.relay(), "https://env.example");
+  assert.equal(await empty.key(), "env-key");
+  assert.equal(await readSettings({}, {}).key(), undefined);
+});
+
+test("a key file is read each time; an option for one wins over a key in the environment", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "relay-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const keyFile = join(folder, "key");
+  await writeFile(keyFile, "ocr_one\n");
+  const { key } = readSettings({ keyFile }, { OPENCODE_RELAY_KEY: "env-key" });
+  assert.equal(await key(), "ocr_one");
+  await writeFile(keyFile, "ocr_two\n");
+  assert.equal(await key(), "ocr_two");
+  assert.equal(await readSettings({}, { OPENCODE_RELAY_KEY_FILE: keyFile }).key(), "ocr_two");
+  await rm(keyFile);
+  await assert.rejects(key(), /cannot be read \(ENOENT\).*keyFile/);
+});
+
+test("a key that could not be sent is refused without being shown", async () => {
+  const { key } = readSettings({ key: "ocr_secret\nocr_more" }, {});
+  await assert.rejects(key(), (error: Error) => {
+    assert.ok(error instanceof SettingsError);
+    assert.doesNotMatch(error.message, /secret|more/);
+    return true;
+  });
+});
+
+test("the relay is an https origin, or http on loopback", () => {
+  const of = (relay: string, env = {}) => readSettings({ relay }, env).relay();
+  assert.equal(of("https://relay.example/"), "https://relay.example");
+  assert.equal(of("http://127.0.0.1:8787"), "http://127.0.0.1:8787");
+  assert.equal(of("http://localhost:8787"), "http://localhost:8787");
+  assert.equal(of("http://[::1]:8787"), "http://[::1]:8787");
+  for (const relay of [
+    "",
+    "relay.example",
+    "http://relay.example",
+    "http://127.0.0.1.example",
+    "http://localhost.example",
+    "https://relay.example/path",
+    "https://relay.example?x",
+    "https://user@relay.example",
+    "ftp://relay.example",
+  ]) {
+    assert.throws(() => of(relay), SettingsError, relay);
+  }
+});
+
+test("http to loopback is refused where a proxy would be sent it", () => {
+  const relay = "http://127.0.0.1:8787";
+  const of = (env: Record<string, string>) => readSettings({ relay }, env).relay();
+  assert.throws(() => of({ HTTP_PROXY: "http://proxy:1" }), /NO_PROXY/);
+  assert.throws(() => of({ http_proxy: "http://proxy:1", NO_PROXY: "localhost" }), /NO_PROXY/);
+  assert.equal(of({ HTTP_PROXY: "http://proxy:1", NO_PROXY: "localhost, 127.0.0.1" }), relay);
+  assert.equal(of({ HTTPS_PROXY: "http://proxy:1" }), relay);
+});
+
+test("an unknown option, or one that is no string, is named", () => {
+  assert.throws(() => readSettings({ keyfile: "x" }, {}), /"keyfile".*keyFile/);
+  assert.throws(() => readSettings({ relay: 1 }, {}), /"relay" must be a string/);
+});
