@@ -85,6 +85,7 @@ _ERASED: dict[str, Any] = {
     **OVER,
     "collect_challenge": None,
     "opened_from": None,
+    "instance_id": None,
     "registered_name": None,
     "name": None,
     "provider": None,
