@@ -41,7 +41,8 @@ export interface OpenedLogin {
 /** `retryAfter` in seconds. */
 export type Collected =
   | { status: "released"; response: string }
-  | { status: "pending" | "held"; retryAfter: number }
+  | { status: "pending"; retryAfter: number }
+  | { status: "held"; retryAfter: number }
   | { status: "over"; slug: string }
   | { status: "unreachable"; why: string; retryAfter: number | undefined };
 

@@ -143,38 +143,45 @@ function authorization(login: RelayLogin): Authorization {
   };
 }
 
+/** Asks for the response until the login is over, by whatever way. */
 async function collect(login: RelayLogin): Promise<void> {
   const { discovery, opened, context } = login;
-  let backOff = 1;
+  let troubles = 0;
   while (!login.isOver) {
     if (Date.now() > login.deadline) return login.fail(OVER["login-expired"]!);
     const { collectVerifier } = login.secrets;
     const got = await relay.collect(discovery, opened, collectVerifier, opened.maxWait, login.over);
     await noticeDisconnect(context.log);
     if (login.isOver) return;
-    let trouble: string;
     if (got.status === "over") {
       return login.fail(OVER[got.slug] ?? `the relay ended the login (${printable(got.slug)})`);
-    } else if (got.status === "unreachable") {
-      trouble = got.why;
-    } else if (got.status === "released") {
+    }
+    if (got.status === "pending" || got.status === "held") {
+      troubles = 0;
+      await login.pause(got.retryAfter);
+      continue;
+    }
+    let why: string;
+    if (got.status === "unreachable") {
+      why = got.why;
+    } else {
       try {
         return await received(login, got.response);
       } catch (error) {
         if (!(error instanceof KeysUnavailable)) return login.fail((error as Error).message);
-        trouble = error.message;
+        why = error.message;
       }
-    } else {
-      backOff = 1;
-      await login.pause(got.retryAfter);
-      continue;
     }
-    if (backOff === 1) context.log("warn", `waiting for ${discovery.issuer} (${trouble})`);
+    if (troubles === 0) context.log("warn", `waiting for ${discovery.issuer} (${why})`);
     const asked = got.status === "unreachable" ? got.retryAfter : undefined;
-    await login.pause(asked ?? backOff * (0.5 + Math.random() / 2));
-    // Not for long: an authorization code may live for a minute only.
-    backOff = Math.min(backOff * 2, 8);
+    await login.pause(asked ?? backOff(troubles));
+    troubles += 1;
   }
+}
+
+/** Seconds: 1, 2, 4, 8, less up to a half. No more, for a code may live for a minute only. */
+function backOff(troubles: number): number {
+  return Math.min(2 ** troubles, 8) * (1 - Math.random() / 2);
 }
 
 /** What the relay released. Throws `KeysUnavailable`, or an error that says why it is refused. */

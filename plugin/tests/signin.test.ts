@@ -115,12 +115,12 @@ test("collecting outlives cut requests, 503, 429, nonsense of a proxy, and keys 
   const now = { "retry-after": "0" };
   const troubles: ((answer: ServerResponse) => unknown)[] = [
     (answer) => answer.destroy(),
+    (answer) => answer.writeHead(302, { location: "/elsewhere" }).end(),
     (answer) => answer.writeHead(504, now).end("<html>"),
     (answer) => h.relay.problem(answer, 503, "unavailable", {}, now),
     (answer) => h.relay.problem(answer, 429, "rate-limited", {}, now),
     (answer) => answer.writeHead(404, now).end("not found"),
     (answer) => answer.writeHead(200, now).end("<html>sign in to the network</html>"),
-    (answer) => answer.writeHead(302, { location: "/elsewhere" }).end(),
   ];
   let keysRead = 0;
   h.relay.intercept = (seen, answer) => {
