@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Error, expect, sync_playwright
 from .idp import CLIENT_ID, LOCALHOST, Idp, identity_provider
 from .opencode import Opencode, label_is, opencode, pack
 from .person import Person
-from .processes import CHROMIUM, HERE, OPENCODE, free_port, nginx, running
+from .processes import CHROMIUM, HERE, OPENCODE, free_port, running
 
 ARTIFACTS = HERE / "artifacts"
 RELAY = Path(sys.executable).with_name("opencode-relay")
@@ -51,7 +51,7 @@ def programs() -> None:
 
 
 @pytest.fixture(scope="package")
-def world(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of every home and log."""
     return tmp_path_factory.mktemp("e2e")
 
@@ -96,11 +96,11 @@ class Relay:
 def relay_at(public: str, port: int, idp_port: int, home: Path) -> Iterator[Relay]:
     registered = [{"issuer": f"http://localhost:{idp_port}", "client_id": CLIENT_ID}]
     data = home / "data"
-    argv = [RELAY, "serve", "--port", str(port), "--public-url", public, "--data", data]
+    options = [f"--port={port}", f"--public-url={public}", f"--data={data}", f"--name={home.name}"]
     log = home.with_suffix(".log")
     env = {"RELAY_REGISTERED_CLIENTS": json.dumps(registered)}
     ready = f"http://127.0.0.1:{port}/healthz"
-    with running([*argv, "--name", home.name], home=home, log=log, ready=ready, env=env):
+    with running([str(RELAY), "serve", *options], home=home, log=log, ready=ready, env=env):
         yield Relay(public, data, log)
 
 
@@ -168,14 +168,14 @@ def locked_instance(shared_locked_instance: Opencode) -> Iterator[Opencode]:
 
 
 @pytest.fixture(scope="package")
-def browser(programs: None) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
+    item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
@@ -184,9 +184,7 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def meet(
-    browser: Browser, world: Path, request: pytest.FixtureRequest
-) -> Iterator[Meet]:
+def meet(browser: Browser, world: Path, request: pytest.FixtureRequest) -> Iterator[Meet]:
     """Make a person with a browser of their own; a failed test leaves screenshots and logs."""
     met: list[Person] = []
 

@@ -26,9 +26,9 @@ class Idp:
         """Every redemption of a code that gave this account's tokens, oldest first."""
         return [one for one in self.events("token") if one["account"] == account]
 
-    def refusals(self) -> list[dict[str, Any]]:
-        """Every token request that was refused: a code redeemed twice is one."""
-        return self.events("token-error")
+    def refusals_of(self, code: str) -> list[dict[str, Any]]:
+        """Every token request with this code that was refused: redeemed twice, or without PKCE."""
+        return [one for one in self.events("token-error") if one["code"] == code]
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def identity_provider(port: int, redirect_uris: list[str], home: Path) -> Iterat
     issuer = f"http://localhost:{port}"
     log = home.with_suffix(".log")
     with running(
-        ["node", HERE / "idp.mjs"],
+        ["node", f"{HERE}/idp.mjs"],
         home=home,
         log=log,
         ready=f"{issuer}/.well-known/openid-configuration",

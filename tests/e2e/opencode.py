@@ -54,9 +54,13 @@ class Opencode:
         return answer.is_success
 
     def forget(self) -> None:
-        """Disconnect, and end what is under way."""
         httpx.delete(f"{self.url}/auth/openai", timeout=30).raise_for_status()
+        self.dispose()
+
+    def dispose(self) -> None:
+        """Make opencode build its instance, and the plugin with it, anew."""
         httpx.post(f"{self.url}/instance/dispose", timeout=30).raise_for_status()
+        self.get("/provider/auth")
 
 
 def pack(into: Path) -> Path:
@@ -64,8 +68,9 @@ def pack(into: Path) -> Path:
     if not (PLUGIN / "node_modules").exists():
         npm("ci")
     npm("run", "build")
-    packed = json.loads(npm("pack", "--json", "--pack-destination", str(into)))
-    return into / packed[0]["filename"]
+    npm("pack", "--pack-destination", str(into))
+    (packed,) = into.glob("*.tgz")
+    return packed
 
 
 def npm(*args: str) -> str:
@@ -88,7 +93,7 @@ def opencode(
     (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
     port = free_port()
     served = Opencode(f"http://127.0.0.1:{port}", home, home.with_suffix(".log"))
-    argv = [OPENCODE, "web", "--port", str(port), "--hostname", "127.0.0.1", "--print-logs"]
+    argv = [str(OPENCODE), "web", "--port", str(port), "--hostname", "127.0.0.1", "--print-logs"]
     ready = f"{served.url}/global/health"
     with running(argv, home=home, log=served.log, ready=ready, env=QUIET):
         # The plugin is loaded with opencode's first instance, which this question makes.

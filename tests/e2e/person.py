@@ -50,9 +50,7 @@ class Dialog:
         expect(self.page.get_by_text("OpenAI connected")).to_be_visible()
 
     def fails(self) -> None:
-        """opencode says that it did not work."""
-        expect(self.box.get_by_text("Waiting for authorization")).to_have_count(0)
-        expect(self.page.get_by_text("OpenAI connected")).to_have_count(0)
+        expect(self.box.get_by_text("Authorization failed")).to_be_visible()
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,24 @@ class Person:
 
     def connect(self, opencode_url: str) -> Dialog:
         """Settings, Providers, OpenAI, Connect, and the relay's way."""
-        page = self.browser.new_page()
-        page.goto(opencode_url)
-        page.get_by_role("button", name="Settings").click()
-        page.get_by_role("tab", name="Providers").click()
-        row = page.locator(".settings-v2-provider-row").filter(
-            has=page.get_by_text("OpenAI", exact=True)
-        )
+        row = self.provider(opencode_url)
         row.get_by_role("button", name="Connect").click()
-        dialog = Dialog(page)
+        dialog = Dialog(row.page)
         dialog.box.get_by_role("button", name="via relay").click()
         dialog.box.get_by_role("link", name="this link").wait_for()
         return dialog
+
+    def disconnect(self, opencode_url: str) -> None:
+        self.provider(opencode_url).get_by_role("button", name="Disconnect").click()
+
+    def provider(self, opencode_url: str) -> Locator:
+        """OpenAI's row in opencode's settings."""
+        page = self.open(opencode_url)
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_role("tab", name="Providers").click()
+        return page.locator(".settings-v2-provider-row").filter(
+            has=page.get_by_text("OpenAI", exact=True)
+        )
 
     def open(self, link: str) -> Page:
         page = self.browser.new_page()
@@ -110,3 +114,7 @@ def decide(page: Page, decision: str, code: str = "") -> None:
     """Answer the relay's question."""
     page.get_by_label("The code that").fill(code)
     page.get_by_role("button", name=decision).click()
+
+
+def says(page: Page, title: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)

@@ -47,7 +47,12 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def running(
-    argv: list[str | Path], *, home: Path, log: Path, ready: str, env: Mapping[str, str] | None = None
+    argv: list[str],
+    *,
+    home: Path,
+    log: Path,
+    ready: str,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program with a home of its own until the block ends; enter once `ready` answers 2xx."""
     home.mkdir(parents=True, exist_ok=True)
@@ -55,7 +60,7 @@ def running(
     passed = {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith("COVERAGE_")}
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [str(part) for part in argv],
+            argv,
             cwd=home,
             env={**passed, "HOME": str(home), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -97,6 +102,6 @@ def nginx(server: str, *, home: Path, ready: str) -> Iterator[None]:
         }}""")
     program = shutil.which("nginx")
     assert program
-    argv: list[str | Path] = [program, "-p", home, "-c", home / "nginx.conf", "-e", "stderr"]
+    argv = [program, "-p", f"{home}", "-c", f"{home}/nginx.conf", "-e", "stderr"]
     with running(argv, home=home, log=home.with_suffix(".log"), ready=ready):
         yield
