@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import StoreUnavailable
-from .keyring import MAX_AGE, Ring
+from .keyring import Ring
 
 
 class KeyFile:
@@ -42,15 +42,13 @@ class KeyFile:
         return ring
 
     def rotate_if_due(self) -> bool:
-        """Rotate when the newest key is `MAX_AGE` old; drop outlived keys. Says if it wrote."""
-        now = self._clock()
+        """Rotate when the keys are `MAX_AGE` old; drop outlived ones. Says if it rotated."""
         with self._locked():
             ring = self._read_or_make()
-            due = ring.newest() + MAX_AGE <= now
-            kept = ring.rotated(now) if due else ring.pruned(now)
-            if kept != ring:
-                self._write(kept)
-        return due
+            tended = ring.tended(self._clock())
+            if tended != ring:
+                self._write(tended)
+        return not set(tended.keys) <= set(ring.keys)
 
     def replace_all(self) -> Ring:
         """Begin anew after a leak: what was made with the old keys is worth nothing from now on."""

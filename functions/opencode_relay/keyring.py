@@ -75,6 +75,15 @@ class Key:
             return cls(kid, Purpose.RESPONSE, used_from, material, private=private)
         return cls(kid, Purpose(purpose), used_from, material, symmetric=bytes.fromhex(material))
 
+    def row(self) -> dict[str, Any]:
+        """What `load` takes."""
+        return {
+            "kid": self.kid,
+            "purpose": self.purpose,
+            "used_from": self.used_from,
+            "material": self.material,
+        }
+
     def public_jwk(self) -> dict[str, Any]:
         if self.private is None:
             raise ValueError("a symmetric key has no public part")
@@ -111,8 +120,10 @@ class Ring:
     def find(self, purpose: Purpose, kid: str) -> Key | None:
         return next((k for k in self.keys if k.purpose is purpose and k.kid == kid), None)
 
-    def newest(self) -> float:
-        return max(key.used_from for key in self.keys)
+    def tended(self, now: float) -> Ring:
+        """Rotate where a purpose's newest key is `MAX_AGE` old; else drop what is outlived."""
+        newest = (max(k.used_from for k in self.keys if k.purpose is p) for p in Purpose)
+        return self.rotated(now) if min(newest) + MAX_AGE <= now else self.pruned(now)
 
     def jwks(self) -> dict[str, Any]:
         return {"keys": [k.public_jwk() for k in self.keys if k.purpose is Purpose.RESPONSE]}
@@ -131,11 +142,7 @@ class Ring:
         return bool(later) and min(later) + KEPT <= now
 
     def dump(self) -> str:
-        rows = [
-            {"kid": k.kid, "purpose": k.purpose, "used_from": k.used_from, "material": k.material}
-            for k in self.keys
-        ]
-        return json.dumps({"version": 1, "keys": rows}, indent=1)
+        return json.dumps({"version": 1, "keys": [key.row() for key in self.keys]}, indent=1)
 
     @classmethod
     def parse(cls, text: str) -> Ring:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
@@ -15,9 +16,11 @@ from opencode_relay.errors import Refused, StoreUnavailable
 from opencode_relay.relay import Relay
 
 from .api import API
-from .browser import Browser
-from .pages import HSTS
+from .headers import EVERYWHERE, HSTS
 from .problems import problem, unavailable
+
+if TYPE_CHECKING:
+    from .browser import Browser
 
 _LOG = logging.getLogger("opencode_relay")
 
@@ -25,16 +28,15 @@ _LOG = logging.getLogger("opencode_relay")
 class Answers:
     """Turns what any path may meet into a page for browsers and a problem for everybody else."""
 
-    def __init__(self, relay: Relay, browser: Browser) -> None:
+    def __init__(self, relay: Relay, browser: Browser | None) -> None:
         self._issuer = relay.issuer
         self._browser = browser
 
     def answer(
         self, request: Request, refused: Refused, headers: dict[str, str] | None = None
     ) -> Response:
-        if request.url.path.startswith("/auth/") or "text/html" in request.headers.get(
-            "accept", ""
-        ):
+        accepts = request.headers.get("accept", "")
+        if self._browser and (request.url.path.startswith("/auth/") or "text/html" in accepts):
             return self._browser.anywhere(refused, headers or {})
         if refused.code == "prefetch":
             refused = unavailable("The request says that it is a prefetch (Sec-Purpose).")
@@ -54,6 +56,10 @@ class Answers:
         _LOG.error("store_unavailable", extra={"fields": {"detail": str(wrong)}})
         return self.answer(request, unavailable())
 
+    async def left(self, _: Request, __: Exception) -> Response:
+        """Nobody hears this answer; without it, each such client would fill the log."""
+        return Response(status_code=400)
+
     async def unforeseen(self, request: Request, _: Exception) -> Response:
         # Starlette raises it again after this answer, and uvicorn logs where, without the words.
         return self.answer(request, unavailable())
@@ -65,9 +71,7 @@ class Guard:
     def __init__(self, app: ASGIApp, answers: Answers, *, https: bool) -> None:
         self._app = app
         self._answers = answers
-        self._headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        if https:
-            self._headers |= HSTS
+        self._headers = EVERYWHERE | (HSTS if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,9 +93,20 @@ class Guard:
 
 def make_app(relay: Relay) -> ASGIApp:
     """Build the app of a relay."""
-    browser = Browser(relay)
+    # Imported here: the functions that serve the API alone need no templates at their start.
+    from .browser import Browser  # noqa: PLC0415
+
+    return _make(relay, Browser(relay))
+
+
+def make_api_app(relay: Relay) -> ASGIApp:
+    """Build the app without the browser's routes and pages."""
+    return _make(relay, None)
+
+
+def _make(relay: Relay, browser: Browser | None) -> ASGIApp:
     answers = Answers(relay, browser)
-    routes = [*API(relay).routes(), *browser.routes()]
+    routes = [*API(relay).routes(), *(browser.routes() if browser else [])]
     for route in routes:
         # Starlette adds HEAD to GET, and a HEAD of a mail scanner would act like the person's GET.
         route.methods = set(route.methods or ()) - {"HEAD"}
@@ -99,6 +114,7 @@ def make_app(relay: Relay) -> ASGIApp:
         Refused: answers.refused,
         HTTPException: answers.http,
         StoreUnavailable: answers.store,
+        ClientDisconnect: answers.left,
         Exception: answers.unforeseen,
     }
     app = Starlette(routes=routes, exception_handlers=handlers)

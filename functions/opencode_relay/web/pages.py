@@ -21,6 +21,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from .headers import EVERYWHERE, HSTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -28,17 +30,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _STYLE = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
-_HEADERS = {
+_HEADERS = EVERYWHERE | {
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
-# RFC 6797; two years, without includeSubDomains: the relay speaks for its own host only.
-HSTS = {"Strict-Transport-Security": "max-age=63072000"}
 
 _MINUTE, _HOUR = 60, 3600
 

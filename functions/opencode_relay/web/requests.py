@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from opencode_relay.errors import Refused
 from opencode_relay.secret import Secret
@@ -67,8 +67,5 @@ def client_address(request: Request) -> str:
 
 async def disconnected(request: Request) -> None:
     """Return when the client has gone: who left must not cost a waiting place."""
-    try:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-    except ClientDisconnect:
-        return
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,106 @@
+"""The key ring on AWS: a SecureString parameter for each purpose.
+
+So a function's policy can name the keys it may read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.keyring import Key, Purpose, Ring
+
+FRESH = 300  # seconds that a read ring is used: well under the head start of a new key
+BACKDATED = 60  # seconds, so that a clock that is behind knows a first key too
+
+
+class KeyParameters:
+    """The parameters `{path}/{purpose}`; `client` is a low-level SSM client.
+
+    Methods raise StoreUnavailable, which names the error's kind and never a value.
+    """
+
+    def __init__(self, client: Any, path: str, clock: Callable[[], float] = time.time) -> None:
+        self._ssm = client
+        self._path = path
+        self._clock = clock
+
+    def load(self, purposes: Collection[Purpose] = tuple(Purpose)) -> Ring:
+        """Read the keys of some purposes; none of them may be missing."""
+        ring = self._read(purposes)
+        if {key.purpose for key in ring.keys} != set(purposes):
+            raise StoreUnavailable(f"The keys are not all there under {self._path}.")
+        return ring
+
+    def make(self) -> bool:
+        """Make the first ring; False where there is one already, which stays as it is."""
+        if self._read(tuple(Purpose)).keys:
+            self.load()  # some are there: overwriting them would end what was made with them
+            return False
+        self._save(Ring.fresh(self._clock() - BACKDATED))
+        return True
+
+    def rotate(self) -> Ring:
+        ring = self.load().rotated(self._clock())
+        self._save(ring)
+        return ring
+
+    def rotate_if_due(self) -> bool:
+        """Rotate when the keys are `MAX_AGE` old; drop outlived ones. Says if it rotated."""
+        ring = self.load()
+        tended = ring.tended(self._clock())
+        if tended != ring:
+            self._save(tended)
+        return not set(tended.keys) <= set(ring.keys)
+
+    def replace_all(self) -> Ring:
+        """Begin anew after a leak."""
+        ring = Ring.fresh(self._clock() - BACKDATED)
+        self._save(ring)
+        return ring
+
+    def remove(self) -> None:
+        """Delete the keys, with the stack that they belong to."""
+        names = [f"{self._path}/{purpose}" for purpose in Purpose]
+        self._call("delete_parameters", Names=names)
+
+    def _read(self, purposes: Collection[Purpose]) -> Ring:
+        if not purposes:
+            return Ring(())
+        names = [f"{self._path}/{purpose}" for purpose in purposes]
+        found = self._call("get_parameters", Names=names, WithDecryption=True)
+        return Ring(tuple(key for one in found["Parameters"] for key in _keys(one["Value"])))
+
+    def _save(self, ring: Ring) -> None:
+        for purpose in Purpose:
+            rows = [key.row() for key in ring.keys if key.purpose is purpose]
+            self._call(
+                "put_parameter",
+                Name=f"{self._path}/{purpose}",
+                Value=json.dumps(rows),
+                Type="SecureString",
+                Overwrite=True,
+            )
+
+    def _call(self, method: str, **request: Any) -> dict[str, Any]:
+        try:
+            done: dict[str, Any] = getattr(self._ssm, method)(**request)
+        except ClientError as wrong:
+            code = wrong.response["Error"]["Code"]
+            raise StoreUnavailable(f"Parameter Store refuses: {code}.") from None
+        except BotoCoreError as wrong:
+            kind = type(wrong).__name__
+            raise StoreUnavailable(f"Parameter Store cannot be reached: {kind}.") from None
+        return done
+
+
+def _keys(value: str) -> list[Key]:
+    try:
+        return [Key.load(**row) for row in json.loads(value)]
+    except (ValueError, TypeError):
+        raise StoreUnavailable("A key parameter is damaged.") from None

@@ -1,0 +1,271 @@
+"""The store on AWS: DynamoDB, two tables, every transition one conditional write.
+
+Logins and counters share a table whose items end by themselves (TTL); enrolled instances have one
+that is backed up. Keys begin with the kind of the item, so that a function's policy can name the
+kinds it may touch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.instances import Instance
+from opencode_relay.login import (
+    MAX_TRIES,
+    OPEN,
+    OVER,
+    REMEMBERED,
+    Change,
+    Confirmation,
+    Delivery,
+    Login,
+    Status,
+)
+
+Item = dict[str, Any]
+Result = TypeVar("Result")
+_COUNTED = 120  # seconds that a minute's counter is kept
+
+
+class DynamoDBStore:
+    """A `Store` over a low-level boto3 client. Calls run in a thread: boto3 blocks."""
+
+    def __init__(self, client: Any, *, logins: str, instances: str) -> None:
+        """`logins` and `instances` are the tables' names."""
+        self._db = client
+        self._logins = logins
+        self._instances = instances
+
+    async def create(self, login: Login) -> None:
+        # Not conditional: ids are 144 random bits, and a retry after a lost answer must not fail.
+        await self._call(self._db.put_item, TableName=self._logins, Item=_login_item(login))
+
+    async def get(self, login_id: str) -> Login | None:
+        item = await self._get(self._logins, f"login#{login_id}")
+        return _login(item) if item else None
+
+    async def apply(self, login_id: str, change: Change) -> Login | None:
+        values: Item = {":when": str(change.when), ":now": change.now}
+        condition = "#status = :when AND expires_at > :now"
+        sets, removes, names = [], [], {"#status": "status"}
+        for number, (name, value) in enumerate(change.values.items()):
+            names[f"#{number}"] = name
+            if value is None:
+                removes.append(f"#{number}")
+            else:
+                sets.append(f"#{number} = :{number}")
+                values[f":{number}"] = value
+        if "expires_at" in change.values:
+            sets.append("#ttl = :ttl")
+            names["#ttl"] = "ttl"
+            values[":ttl"] = int(change.values["expires_at"]) + REMEMBERED
+        if change.count_try:
+            condition += " AND tries < :most"
+            sets.append("tries = tries + :one")
+            values |= {":most": MAX_TRIES, ":one": 1}
+        done = await self._conditional(
+            self._db.update_item,
+            TableName=self._logins,
+            Key=_key(f"login#{login_id}"),
+            ConditionExpression=condition,
+            UpdateExpression=(f"SET {', '.join(sets)}" if sets else "")
+            + (f" REMOVE {', '.join(removes)}" if removes else ""),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=_item(values),
+            ReturnValues="ALL_NEW",
+        )
+        return _login(done["Attributes"]) if done else None
+
+    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
+        """Cancel open logins one by one: an operator's rare act, worth no index on every login."""
+        cancelled = 0
+        for item in await self._scan(self._logins, "login#"):
+            login = _login(item)
+            mine = instance_id is None or login.instance_id == instance_id
+            if mine and login.status in OPEN and login.expires_at > now:
+                change = Change(login.status, now, {**OVER, "status": Status.CANCELLED})
+                cancelled += await self.apply(login.id, change) is not None
+        return cancelled
+
+    async def hit(self, counter: str, minute: int) -> int:
+        done = await self._call(
+            self._db.update_item,
+            TableName=self._logins,
+            Key=_key(f"count#{counter}#{minute}"),
+            UpdateExpression="ADD n :one SET #ttl = :ttl",
+            ExpressionAttributeNames={"#ttl": "ttl"},
+            ExpressionAttributeValues=_item({":one": 1, ":ttl": minute * 60 + _COUNTED}),
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(done["Attributes"]["n"]["N"])
+
+    async def count(self, counter: str, minute: int) -> int:
+        item = await self._get(self._logins, f"count#{counter}#{minute}")
+        return int(item["n"]["N"]) if item else 0
+
+    async def add_instance(self, instance: Instance) -> bool:
+        new = "attribute_not_exists(pk)"
+        name = {"pk": f"name#{instance.name_key}", "id": instance.id}
+        puts = [
+            {"Put": {"TableName": self._instances, "Item": item, "ConditionExpression": new}}
+            for item in (_item(name), _instance_item(instance))
+        ]
+        return bool(await self._conditional(self._db.transact_write_items, TransactItems=puts))
+
+    async def get_instance(self, instance_id: str) -> Instance | None:
+        item = await self._get(self._instances, f"instance#{instance_id}")
+        return _instance(item) if item else None
+
+    async def list_instances(self) -> Sequence[Instance]:
+        found = await self._scan(self._instances, "instance#")
+        return sorted((_instance(item) for item in found), key=lambda one: one.name)
+
+    async def replace_instance(self, instance: Instance) -> bool:
+        newer = replace(instance, version=instance.version + 1)
+        done = await self._conditional(
+            self._db.put_item,
+            TableName=self._instances,
+            Item=_instance_item(newer),
+            ConditionExpression="version = :old",
+            ExpressionAttributeValues=_item({":old": instance.version}),
+        )
+        return done is not None
+
+    async def remove_instance(self, instance_id: str) -> bool:
+        found = await self.get_instance(instance_id)
+        if found is None:
+            return False
+        keys = (f"instance#{instance_id}", f"name#{found.name_key}")
+        table, there = self._instances, "attribute_exists(pk)"
+        deletes = [
+            {
+                "Delete": {
+                    "TableName": self._instances,
+                    "Key": _key(pk),
+                    "ConditionExpression": there,
+                }
+            }
+            for pk in keys
+        ]
+        return bool(await self._conditional(self._db.transact_write_items, TransactItems=deletes))
+
+    async def check(self) -> None:
+        await self._get(self._logins, "count#health#0")
+
+    async def _get(self, table: str, pk: str) -> Item | None:
+        found = await self._call(
+            self._db.get_item, TableName=table, Key=_key(pk), ConsistentRead=True
+        )
+        item: Item | None = found.get("Item")
+        return item
+
+    async def _scan(self, table: str, prefix: str) -> list[Item]:
+        found: list[Item] = []
+        asked: Item = {
+            "TableName": table,
+            "ConsistentRead": True,
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": _item({":prefix": prefix}),
+        }
+        while True:
+            page = await self._call(self._db.scan, **asked)
+            found += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return found
+            asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    async def _call(self, method: Callable[..., Item], **request: Any) -> Item:
+        with _translated():
+            return await asyncio.to_thread(functools.partial(method, **request))
+
+    async def _conditional(self, method: Callable[..., Item], **request: Any) -> Item | None:
+        """Make a write; None where its condition did not hold."""
+        try:
+            return await asyncio.to_thread(functools.partial(method, **request))
+        except ClientError as wrong:
+            if _condition_failed(wrong):
+                return None
+            with _translated():
+                raise
+        except BotoCoreError:
+            with _translated():
+                raise
+
+
+def _condition_failed(wrong: ClientError) -> bool:
+    error: str = wrong.response["Error"]["Code"]
+    if error == "TransactionCanceledException":
+        reasons: list[Item] = wrong.response.get("CancellationReasons", [])
+        return any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)
+    return error == "ConditionalCheckFailedException"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as wrong:
+        # The message could quote values of the request; the code cannot.
+        code = wrong.response["Error"]["Code"]
+        raise StoreUnavailable(f"DynamoDB refuses: {code}.") from None
+    except BotoCoreError as wrong:
+        raise StoreUnavailable(f"DynamoDB cannot be reached: {type(wrong).__name__}.") from None
+
+
+def _key(pk: str) -> Item:
+    return {"pk": {"S": pk}}
+
+
+def _item(values: Mapping[str, Any]) -> Item:
+    """Write values as DynamoDB has them; None is left out."""
+    return {name: _value(value) for name, value in values.items() if value is not None}
+
+
+def _value(value: object) -> Item:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | float):
+        return {"N": repr(value)}
+    if isinstance(value, tuple):
+        return {"L": [{"S": part} for part in value]}
+    return {"S": str(value)}
+
+
+def _read(item: Item, name: str, default: object) -> Any:
+    if name not in item:
+        return default
+    [(kind, value)] = item[name].items()
+    if kind == "N":
+        return float(value) if "." in value else int(value)
+    return tuple(part["S"] for part in value) if kind == "L" else value
+
+
+def _login_item(login: Login) -> Item:
+    values = {f.name: getattr(login, f.name) for f in fields(Login)}
+    ttl = int(login.expires_at) + REMEMBERED
+    return _item({**values, "pk": f"login#{login.id}", "ttl": ttl})
+
+
+def _login(item: Item) -> Login:
+    values = {f.name: _read(item, f.name, None) for f in fields(Login)}
+    values["status"] = Status(values["status"])
+    values["delivery"] = Delivery(values["delivery"])
+    values["confirmation"] = Confirmation(values["confirmation"])
+    return Login(**values)
+
+
+def _instance_item(instance: Instance) -> Item:
+    values = {f.name: getattr(instance, f.name) for f in fields(Instance)}
+    return _item({**values, "pk": f"instance#{instance.id}"})
+
+
+def _instance(item: Item) -> Instance:
+    return Instance(**{f.name: _read(item, f.name, None) for f in fields(Instance)})
