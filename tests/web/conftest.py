@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.clock import Clock
+from tests.support.served import Served
 from tests.support.wire import RETURN_URL, MakeWire, Wire
 
 
@@ -39,3 +40,17 @@ async def wire(make_wire: MakeWire) -> Wire:
 def open_wire(make_wire: MakeWire) -> Wire:
     """A relay with open enrolment, called without a key."""
     return make_wire(enrolment="open")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A real `serve`, for what only a socket shows."""
+    served = Served(
+        tmp_path_factory.mktemp("data"),
+        tmp_path_factory.mktemp("logs"),
+        "--enrolment=open",
+        RELAY_ADDRESS_LIMIT="0",
+        RELAY_MAX_WAITERS="8",
+    )
+    yield served
+    assert served.stop() == 0

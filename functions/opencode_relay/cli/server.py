@@ -16,28 +16,27 @@ from opencode_relay.housekeeping import Housekeeping
 from opencode_relay.relay import Relay
 from opencode_relay.web.app import make_app
 
-MAX_HEAD = 32 * 1024  # bytes of a request line and headers; uvicorn itself has no limit
+MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
 _GRACE = 5  # seconds that requests have to end after SIGTERM
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head does not end: it would be kept in memory."""
+    """Closes a connection whose head, or trailers, do not end: they would be kept in memory."""
 
     _head = 0
-    _complete = False
 
     def on_message_begin(self) -> None:
-        self._head, self._complete = 0, False
+        self._head = 0
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
-        self._complete = True
-        super().on_headers_complete()
+    def on_body(self, body: bytes) -> None:
+        self._head -= len(body)  # has limits of its own, where it is read
+        super().on_body(body)
 
     def data_received(self, data: bytes) -> None:
         self._head += len(data)
         super().data_received(data)
-        if self._head > MAX_HEAD and not self._complete and not self.transport.is_closing():
+        if self._head > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
 
 

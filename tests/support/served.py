@@ -1,0 +1,108 @@
+"""The real command line in real processes, on loopback, each ended by its own process."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "opencode_relay.cli"]
+PATIENCE = 60  # seconds for what a busy machine may delay
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without its own RELAY_ settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+def run(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def run_json(*args: object) -> Any:
+    """Run a command that must succeed, and return the JSON it prints."""
+    done = run(*args, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def until(look: Callable[[], Any], what: str) -> Any:
+    """Look again and again until the answer is truthy."""
+    for _ in range(PATIENCE * 20):
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"never: {what}")
+
+
+class Served:
+    """A `serve` process. `logs` is where its output is kept."""
+
+    def __init__(self, data: Path, logs: Path, *args: object, **env: str) -> None:
+        self.data = data
+        self._out, self._err = logs / "stdout", logs / "stderr"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", "0", "--data", str(data), *map(str, args)],
+                env=environment(**env),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+        try:
+            self.url = until(self._listening, f"listening: {self.stderr}")
+        except AssertionError:
+            self.kill()
+            raise
+
+    def _listening(self) -> str | None:
+        if self.process.poll() is not None:
+            raise AssertionError(f"serve ended: {self.stderr}")
+        found = re.search(r"listens on (\S+)\nIts URL is", self.stdout)
+        return found[1] if found else None
+
+    @property
+    def stdout(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def stderr(self) -> str:
+        return self._err.read_text()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stderr.splitlines()]
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.data / "opencode.json").read_text())
+        return found
+
+    @property
+    def key(self) -> str:
+        return str(self.entry["plugin"][0][1]["key"])
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the process to end, and return its exit status."""
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
