@@ -144,15 +144,10 @@ class DynamoDBStore:
         if found is None:
             return False
         keys = (f"instance#{instance_id}", f"name#{found.name_key}")
-        table, there = self._instances, "attribute_exists(pk)"
+        there = "attribute_exists(pk)"
+        table = self._instances
         deletes = [
-            {
-                "Delete": {
-                    "TableName": self._instances,
-                    "Key": _key(pk),
-                    "ConditionExpression": there,
-                }
-            }
+            {"Delete": {"TableName": table, "Key": _key(pk), "ConditionExpression": there}}
             for pk in keys
         ]
         return bool(await self._conditional(self._db.transact_write_items, TransactItems=deletes))
