@@ -1,0 +1,167 @@
+"""The pages say what the software does: their commands, settings, problems, links and programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from opencode_relay.cli import app
+from opencode_relay.settings import Settings
+from opencode_relay.web.problems import PROBLEMS
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+COMMAND = str(Path(sys.executable).with_name("opencode-relay"))
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.splitlines()
+PAGES = [path for path in TRACKED if path.endswith(".md")]
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text("utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
+def calls() -> list[list[str]]:
+    """Return the arguments of every opencode-relay command in a page's shell blocks."""
+    found = []
+    for page in PAGES:
+        for block in blocks(read(page), "sh"):
+            for line in re.split("\n|&&", block):
+                words = shlex.split(line)
+                at = [n for n, word in enumerate(words) if Path(word).name == "opencode-relay"]
+                if at:
+                    found.append(words[at[0] + 1 :])
+    return found
+
+
+CALLS = calls()
+
+
+@pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
+def test_command_parses(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, [*arguments, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Usage:" in result.output
+
+
+def test_commands_were_found() -> None:
+    """An empty list would let the test above pass."""
+    for arguments in (["serve"], ["demo"]):
+        assert arguments in CALLS
+    assert any(arguments[:2] == ["instances", "revoke"] for arguments in CALLS)
+
+
+def test_settings_and_their_defaults() -> None:
+    rows = dict(
+        re.findall(r"^\| `(RELAY_\w+)` \| (.*?) \|", read("docs/operations.md"), re.MULTILINE)
+    )
+    assert set(rows) == {f"RELAY_{one.name.upper()}" for one in fields(Settings)}
+    for one in fields(Settings):
+        if isinstance(one.default, int | str) and one.default != "":
+            assert rows[f"RELAY_{one.name.upper()}"] == f"`{one.default}`", one.name
+
+
+def test_no_page_names_a_setting_that_is_none() -> None:
+    known = {f"RELAY_{one.name.upper()}" for one in fields(Settings)} | {"RELAY_TESTS_STRICT"}
+    for page in PAGES:
+        assert set(re.findall(r"(?<![A-Z_])RELAY_[A-Z_]+", read(page))) <= known, page
+
+
+def test_problems_and_their_statuses() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", read("docs/protocol.md"), re.MULTILINE)
+    assert {slug: int(status) for slug, status in rows} == {
+        slug: status for slug, (status, _) in PROBLEMS.items()
+    }
+
+
+def anchors(page: str) -> set[str]:
+    """Name each heading as GitHub does."""
+    text = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_resolve(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", read(page)):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        linked = (ROOT / page).parent / path if path else ROOT / page
+        assert linked.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(linked.read_text("utf-8")), f"{page} links to {target}"
+
+
+def test_map_has_every_folder() -> None:
+    folders = {path.partition("/")[0] for path in TRACKED if "/" in path}
+    assert set(re.findall(r"^\| \[`(.+?)/`\]", read("README.md"), re.MULTILINE)) == folders
+
+
+def test_entry_is_the_one_that_serve_writes(tmp_path: Path) -> None:
+    with serving(tmp_path) as relay:
+        written = (tmp_path / "data" / "opencode.json").read_text("utf-8")
+    shown = written.replace(relay, "http://127.0.0.1:8787")
+    shown = re.sub('ocr_[^"]+', "ocr_…", shown)
+    assert shown in blocks(read("README.md"), "json")
+
+
+def test_the_protocols_programs_carry_a_login(tmp_path: Path) -> None:
+    if not (shutil.which("bash") and shutil.which("curl")):
+        pytest.skip("needs bash and curl")
+    [program] = blocks(read("docs/protocol.md"), "python")
+    [browser] = blocks(read("docs/protocol.md"), "bash")
+    with serving(tmp_path) as relay:
+        key = re.findall('ocr_[^"]+', (tmp_path / "data" / "opencode.json").read_text())[0]
+        instance = subprocess.Popen(
+            [sys.executable, "-c", program, relay, key], stdout=subprocess.PIPE, text=True
+        )
+        with instance:
+            try:
+                assert instance.stdout
+                given = dict(instance.stdout.readline().split() for _ in range(2))
+                played = subprocess.run(
+                    ["bash", "-c", browser],
+                    env={"PATH": os.environ["PATH"], "relay": relay, **given},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                assert "303 See Other" in played.stdout
+                assert "location: /auth/done" in played.stdout
+                last = instance.stdout.read().strip()
+                assert instance.wait() == 0
+            finally:
+                instance.kill()
+    assert last == 'params {"code": "made-up", "iss": "https://idp.example.com"}'
+    assert f"`{last}`" in read("docs/protocol.md")
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[str]:
+    """Run `opencode-relay serve` on a free port; give its URL."""
+    argv = [COMMAND, "serve", "--port", "0", "--data", str(home / "data"), "--name", "docs"]
+    with (
+        (home / "log").open("w") as log,
+        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True) as relay,
+    ):
+        try:
+            assert relay.stdout
+            url = next(line.split()[-1] for line in relay.stdout if line.startswith("Its URL"))
+            yield url
+        finally:
+            relay.terminate()
