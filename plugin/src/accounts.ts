@@ -10,7 +10,8 @@ export const PROVIDER = "openai";
 type Reader = () => Promise<StoredAuth | undefined>;
 
 let reader: Reader | undefined;
-let connected = false;
+/** What the stored account is called, as far as is known. */
+let account: string | undefined;
 let turn: Promise<unknown> = Promise.resolve();
 
 /** opencode hands this function out only while an account is stored, but it goes on working. */
@@ -27,9 +28,9 @@ export function useReader(read: Reader): void {
 export function noticeDisconnect(log: Log): Promise<void> {
   return inTurn(async () => {
     if (!reader) return;
-    const removed = connected;
-    connected = (await reader()) !== undefined;
-    if (!removed || connected) return;
+    const before = account;
+    account = name(await reader());
+    if (!before || account) return;
     const logins = liveLogins();
     for (const login of logins) login.end({ type: "failed" });
     if (logins.length) log("info", `the account was disconnected: ${logins.length} login(s) cancelled`);
@@ -45,16 +46,19 @@ export async function storeAccount(login: Login, tokens: Tokens): Promise<void> 
   await noticeDisconnect(log);
   await inTurn(async () => {
     if (login.isOver) return;
-    const before = await reader?.().catch(() => undefined);
+    const before = account;
     const { access, refresh, expires, accountId } = tokens;
-    const stored = await client.auth.set({
-      path: { id: PROVIDER },
-      body: { type: "oauth", refresh, access, expires, ...(accountId ? { accountId } : {}) },
-    });
+    const auth: StoredAuth = {
+      type: "oauth",
+      refresh,
+      access,
+      expires,
+      ...(accountId ? { accountId } : {}),
+    };
+    const stored = await client.auth.set({ path: { id: PROVIDER }, body: auth });
     if (stored.error !== undefined) throw new Error("opencode did not store the account");
-    connected = true;
-    const replaced = before ? `, replaced ${name(before)}` : "";
-    log("info", `stored account ${printable(accountId) || "without an id"}${replaced}`);
+    account = name(auth);
+    log("info", `stored ${account}${before ? `, replaced ${before}` : ""}`);
     login.end({ type: "success" });
   });
   await showModels(login.context);
@@ -67,9 +71,10 @@ async function showModels({ client, log }: Context): Promise<void> {
   });
 }
 
-function name(auth: StoredAuth): string {
-  if (auth.type === "api") return "an API key";
-  return `account ${printable(auth.accountId) || "without an id"}`;
+function name(auth: StoredAuth | undefined): string | undefined {
+  if (!auth) return undefined;
+  if (auth.type === "oauth") return `account ${printable(auth.accountId) || "without an id"}`;
+  return "an API key";
 }
 
 function inTurn<T>(work: () => Promise<T>): Promise<T> {
