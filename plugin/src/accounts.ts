@@ -33,7 +33,8 @@ export function noticeDisconnect(log: Log): Promise<void> {
     if (!before || account) return;
     const logins = liveLogins();
     for (const login of logins) login.end({ type: "failed" });
-    if (logins.length) log("info", `the account was disconnected: ${logins.length} login(s) cancelled`);
+    if (logins.length)
+      log("info", `the account was disconnected: ${logins.length} login(s) cancelled`);
   }).catch(() => undefined);
 }
 

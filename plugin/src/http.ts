@@ -55,7 +55,9 @@ export async function request(
 export function problemSlug(issuer: string, answer: Answer): string | undefined {
   const type = answer.body["type"];
   const prefix = `${issuer}/problems/`;
-  return typeof type === "string" && type.startsWith(prefix) ? type.slice(prefix.length) : undefined;
+  return typeof type === "string" && type.startsWith(prefix)
+    ? type.slice(prefix.length)
+    : undefined;
 }
 
 /** Text from outside, fit for a log line: one line, printable, at most 200 characters. */

@@ -45,11 +45,11 @@ export async function findIdp({ issuer, clientId }: Settings): Promise<Idp> {
       },
     };
   }
-  const found = await request(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`).catch(
-    (error: Unreachable) => {
-      throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
-    },
-  );
+  const found = await request(
+    `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`,
+  ).catch((error: Unreachable) => {
+    throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
+  });
   // OpenID Connect Discovery 4.3: another issuer than the one asked is somebody else's document.
   if (found.status !== 200 || found.body["issuer"] !== issuer) {
     throw new IdpError(

@@ -96,7 +96,10 @@ async function takeUpAgain({ client, directory }: Context): Promise<void> {
   const token = resumable(directory);
   if (!token) return;
   await client.provider.oauth
-    .authorize({ path: { id: PROVIDER }, body: { method: RELAY_METHOD, inputs: { resume: token } } })
+    .authorize({
+      path: { id: PROVIDER },
+      body: { method: RELAY_METHOD, inputs: { resume: token } },
+    })
     .catch(() => undefined);
 }
 

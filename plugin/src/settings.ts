@@ -44,8 +44,7 @@ export function readSettings(
     );
   }
   refuseProxied(issuerUrl, env);
-  const clientId =
-    option("clientId") ?? (issuer === OPENAI_ISSUER ? OPENAI_CLIENT_ID : undefined);
+  const clientId = option("clientId") ?? (issuer === OPENAI_ISSUER ? OPENAI_CLIENT_ID : undefined);
   if (!clientId) {
     throw new SettingsError('the option "issuer" is set without "clientId": set both');
   }
@@ -53,12 +52,7 @@ export function readSettings(
     relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
     issuer,
     clientId,
-    key: keyReader(
-      option("key"),
-      option("keyFile"),
-      variable("KEY"),
-      variable("KEY_FILE"),
-    ),
+    key: keyReader(option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")),
   };
 }
 

@@ -10,7 +10,13 @@ import { type Context, Login, liveLogins } from "./logins.js";
 import type { Authorization, Result } from "./opencode.js";
 import { parsePaste } from "./paste.js";
 import * as relay from "./relay.js";
-import { KeysUnavailable, type LoginKeys, ResponseRefused, makeKeys, openResponse } from "./sealed.js";
+import {
+  KeysUnavailable,
+  type LoginKeys,
+  ResponseRefused,
+  makeKeys,
+  openResponse,
+} from "./sealed.js";
 import { OPENAI_ISSUER, type Settings } from "./settings.js";
 
 const FAILED: Result = { type: "failed" };
@@ -217,7 +223,9 @@ async function entered(login: RelayLogin, text: string): Promise<Result> {
   }
   if (pasted.kind === "completion_code") return await completed(login, pasted.code);
   // opencode remembers one login a provider: the paste may belong to another person's.
-  const owner = relayLogins().find((other) => other.byCode && sameText(other.opened.state, pasted.state));
+  const owner = relayLogins().find(
+    (other) => other.byCode && sameText(other.opened.state, pasted.state),
+  );
   if (!owner) {
     log("warn", "the pasted address is refused: its state is of no login under way here");
     return FAILED;
@@ -243,7 +251,13 @@ async function completed(login: RelayLogin, code: string): Promise<Result> {
   for (const other of [login, ...byCode.filter((candidate) => candidate !== login)]) {
     if (other.isOver) continue;
     const { collectVerifier } = other.secrets;
-    const { status } = await relay.collect(other.discovery, other.opened, collectVerifier, 0, other.over);
+    const { status } = await relay.collect(
+      other.discovery,
+      other.opened,
+      collectVerifier,
+      0,
+      other.over,
+    );
     if (status !== "held" || other.isOver) continue;
     try {
       const { released, triesLeft } = await relay.complete(other.opened, collectVerifier, code);

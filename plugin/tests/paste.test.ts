@@ -13,9 +13,15 @@ function address(text: string): Extract<Pasted, { kind: "address" }> {
 }
 
 test("an address gives its state and everything else", () => {
-  const { state, parameters } = address(`${PAGE}?code=a%2Bb&scope=openid+email&state=${STATE}&iss=x`);
+  const { state, parameters } = address(
+    `${PAGE}?code=a%2Bb&scope=openid+email&state=${STATE}&iss=x`,
+  );
   assert.equal(state, STATE);
-  assert.deepEqual(Object.fromEntries(parameters), { code: "a+b", scope: "openid email", iss: "x" });
+  assert.deepEqual(Object.fromEntries(parameters), {
+    code: "a+b",
+    scope: "openid email",
+    iss: "x",
+  });
 });
 
 test("white space, line breaks, quotes and brackets are forgiven", () => {
@@ -69,7 +75,16 @@ test("a completion code is recognised however it was typed", () => {
 });
 
 test("anything else is refused", () => {
-  for (const text of ["", " ", "KTRW-9F2", "KTRW-9F2D5", "KTRU-9F2D", "KTRW-9F2é", "hello there", PAGE]) {
+  for (const text of [
+    "",
+    " ",
+    "KTRW-9F2",
+    "KTRW-9F2D5",
+    "KTRU-9F2D",
+    "KTRW-9F2é",
+    "hello there",
+    PAGE,
+  ]) {
     assert.equal(parsePaste(text).kind, "refused", text);
   }
 });

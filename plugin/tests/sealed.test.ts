@@ -3,7 +3,13 @@ import { after, before, test } from "node:test";
 
 import { createRemoteJWKSet, exportJWK, generateKeyPair } from "jose";
 
-import { KeysUnavailable, type LoginKeys, ResponseRefused, makeKeys, openResponse } from "../src/sealed.js";
+import {
+  KeysUnavailable,
+  type LoginKeys,
+  ResponseRefused,
+  makeKeys,
+  openResponse,
+} from "../src/sealed.js";
 import { type StubLogin, StubRelay } from "./stub.js";
 
 const relay = new StubRelay();
@@ -27,7 +33,11 @@ async function opened(change: Change = {}, params: Record<string, unknown> = { c
 
 test("a good response gives the callback's parameters", async () => {
   const params = await opened({}, { code: "abc", iss: "https://idp", scope: "openid" });
-  assert.deepEqual(Object.fromEntries(params), { code: "abc", iss: "https://idp", scope: "openid" });
+  assert.deepEqual(Object.fromEntries(params), {
+    code: "abc",
+    iss: "https://idp",
+    scope: "openid",
+  });
 });
 
 test("every check of the protocol refuses", async (t) => {

@@ -34,7 +34,13 @@ test("auto: the pairing code is shown, the code redeemed once with PKCE, the acc
   assert.equal(h.stored?.type, "oauth");
   assert.deepEqual(
     { ...h.stored, expires: 0 },
-    { type: "oauth", access: "access-acct_1", refresh: "refresh-acct_1", expires: 0, accountId: "acct_1" },
+    {
+      type: "oauth",
+      access: "access-acct_1",
+      refresh: "refresh-acct_1",
+      expires: 0,
+      accountId: "acct_1",
+    },
   );
   await until(() => h.relay.last.status === "finished" && h.disposals === 1);
   assert.ok(h.logged(/^info opencode-relay: stored account acct_1$/));
@@ -49,7 +55,16 @@ test("no key, verifier, code or token is ever logged", async () => {
   await form.callback(h.page(h.relay.last.state, { code: "secret-code" }));
   const verifier = h.idp.redeemed[0]!.get("code_verifier")!;
   const text = h.log.join("\n");
-  for (const secret of [h.relay.key, verifier, "secret-code", "KTRW", "access-", "refresh-", "state-of", h.relay.last.state]) {
+  for (const secret of [
+    h.relay.key,
+    verifier,
+    "secret-code",
+    "KTRW",
+    "access-",
+    "refresh-",
+    "state-of",
+    h.relay.last.state,
+  ]) {
     assert.ok(!text.includes(secret), secret);
   }
   assert.ok(h.log.length >= 3);
@@ -150,6 +165,22 @@ test("signing keys that cannot be read are read again; the response is still the
   assert.equal(h.relay.count("GET", /jwks/), 2);
 });
 
+test("a signing key that is not known is not looked for again within a minute", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.idp.accounts.set("c1", "acct_1");
+  const known = await h.auto();
+  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  assert.deepEqual(await known.callback(), OK);
+  await h.relay.rotate("second");
+  await h.auto();
+  await h.relay.release(h.relay.last, { code: "c2", iss: h.idp.origin });
+  const collected = h.relay.count("GET", /response/);
+  await until(() => h.relay.count("GET", /response/) > collected + 2);
+  assert.equal(h.relay.count("GET", /jwks/), 1);
+  assert.equal(h.relay.last.status, "released");
+});
+
 test("two people: either's success answers both, the later account replaces the earlier", async () => {
   await using h = await new Harness().start();
   h.register();
@@ -229,7 +260,10 @@ test("a login that nobody finishes ends with its lifetime", async () => {
 test("the label says what to paste, and only where something is pasted", async () => {
   await using h = await new Harness().start();
   const label = () => h.hooks.auth.methods[0]!.label;
-  assert.match(label(), /relay: paste the address of the page that did not load, or the relay's code$/);
+  assert.match(
+    label(),
+    /relay: paste the address of the page that did not load, or the relay's code$/,
+  );
   h.register();
   const options = { relay: h.relay.origin, issuer: h.idp.origin, clientId: CLIENT_ID };
   await h.load({ ...options, key: h.relay.key });
