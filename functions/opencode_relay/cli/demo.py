@@ -51,7 +51,7 @@ def demo(
             home = Home(data, make=True)
             asyncio.run(home.store.add_instance(instance))
             settings = Settings(public_url=url, data=data)
-            return make_app(Relay(settings, home.store, Keys(home.keyfile.load)))
+            return make_app(Relay(settings, home.store, Keys(home.keys.load)))
 
         with (
             Loopback(relay_app) as relay_url,

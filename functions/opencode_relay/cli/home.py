@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from opencode_relay.cli.stack import Stack
 from opencode_relay.errors import ConfigError
 from opencode_relay.keyfile import KeyFile
 from opencode_relay.settings import Settings
@@ -15,6 +16,9 @@ from opencode_relay.stores.sqlite import SQLiteStore
 
 Data = Annotated[
     str | None, typer.Option("--data", help="Directory of store and keys.", metavar="DIR")
+]
+StackName = Annotated[
+    str | None, typer.Option("--stack", help="A relay on AWS instead: its stack's name.")
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -36,9 +40,13 @@ class Home:
         if not os.access(data, os.W_OK | os.X_OK):
             raise ConfigError(f"Cannot write to the data directory {data}: check its owner.")
         self.store = SQLiteStore(data)
-        self.keyfile = KeyFile(data)
+        self.keys = KeyFile(data)
 
 
-def home_of(data: str | None) -> Home:
-    """Open the directory that `--data`, RELAY_DATA or the default names."""
+def relay_of(data: str | None, stack: str | None) -> Home | Stack:
+    """Open the relay that `--stack`, `--data`, RELAY_DATA or the default names."""
+    if stack is not None:
+        if data is not None:
+            raise ConfigError("--data and --stack name two relays: give one of them.")
+        return Stack(stack)
     return Home(Settings.load({"RELAY_DATA": os.environ.get("RELAY_DATA", "")}, data=data).data)

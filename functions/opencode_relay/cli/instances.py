@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opencode_relay.cli.home import AsJSON, Data, home_of
+from opencode_relay.cli.home import AsJSON, Data, StackName, relay_of
 from opencode_relay.errors import ConfigError
 from opencode_relay.instances import Instance
 from opencode_relay.secret import Secret
@@ -31,10 +31,11 @@ def add(
     name: Annotated[str, typer.Argument(help="What tells a person which instance this is.")],
     return_url: ReturnURLs = None,
     data: Data = None,
+    stack: StackName = None,
     as_json: AsJSON = False,
 ) -> None:
     """Enrol an instance and show its key."""
-    store = home_of(data).store
+    store = relay_of(data, stack).store
     instance, key = Instance.enrol(name, return_url or [], time.time())
     if not asyncio.run(store.add_instance(instance)):
         raise ConfigError(f"There is an instance named {name!r} already: take another name.")
@@ -52,6 +53,7 @@ def update(
         bool, typer.Option("--new-key", help="Give a new key; the old one works for 24 hours.")
     ] = False,
     data: Data = None,
+    stack: StackName = None,
     as_json: AsJSON = False,
 ) -> None:
     """Change an instance's return URLs, or give it a new key."""
@@ -64,13 +66,13 @@ def update(
             changed, key = changed.with_new_key(time.time())
         return changed
 
-    _show(asyncio.run(_change(home_of(data).store, instance_id, change)), key, as_json)
+    _show(asyncio.run(_change(relay_of(data, stack).store, instance_id, change)), key, as_json)
 
 
 @app.command("list")
-def list_(data: Data = None, as_json: AsJSON = False) -> None:
+def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -> None:
     """List the enrolled instances; keys are never shown again."""
-    found = asyncio.run(home_of(data).store.list_instances())
+    found = asyncio.run(relay_of(data, stack).store.list_instances())
     if as_json:
         print(json.dumps([_public(instance) for instance in found], ensure_ascii=False))
         return
@@ -85,10 +87,11 @@ def list_(data: Data = None, as_json: AsJSON = False) -> None:
 def revoke(
     instance_id: Annotated[str, typer.Argument(metavar="ID")],
     data: Data = None,
+    stack: StackName = None,
     as_json: AsJSON = False,
 ) -> None:
     """End an instance's enrolment, and its open logins."""
-    store = home_of(data).store
+    store = relay_of(data, stack).store
 
     async def end() -> int:
         if not await store.remove_instance(instance_id):

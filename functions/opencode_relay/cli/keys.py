@@ -11,16 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opencode_relay.cli.home import AsJSON, Data, home_of
+from opencode_relay.cli.home import AsJSON, Data, StackName, relay_of
 from opencode_relay.keyring import Ring
 
 app = typer.Typer(help="List and rotate the relay's own keys.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_(data: Data = None, as_json: AsJSON = False) -> None:
+def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -> None:
     """List the keys, never their material."""
-    _show(home_of(data).keyfile.load(), as_json)
+    _show(relay_of(data, stack).keys.load(), as_json)
 
 
 @app.command()
@@ -30,14 +30,15 @@ def rotate(
         typer.Option("--now", help="For a leaked key: drop all keys at once, ending open logins."),
     ] = False,
     data: Data = None,
+    stack: StackName = None,
     as_json: AsJSON = False,
 ) -> None:
     """Make new keys; they are used in 15 minutes, when everybody knows them."""
-    home = home_of(data)
+    home = relay_of(data, stack)
     if not now:
-        _show(home.keyfile.rotate(), as_json)
+        _show(home.keys.rotate(), as_json)
         return
-    ring = home.keyfile.replace_all()
+    ring = home.keys.replace_all()
     ended = asyncio.run(home.store.cancel_all(time.time()))
     if as_json:
         _show(ring, as_json, ended=ended)

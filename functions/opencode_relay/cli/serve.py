@@ -58,7 +58,7 @@ def serve(
                 "setting_unknown", extra={"fields": {"name": unknown}}
             )
         home = Home(config.data, make=True)
-        keys = Keys(home.keyfile.load)
+        keys = Keys(home.keys.load)
         _enrol_first(home, config.public_url, name)
         events = Events()
         relay = Relay(config, home.store, keys, events=events)
@@ -66,7 +66,7 @@ def serve(
         print(f"opencode-relay {__version__} listens on {_address(listener)}", flush=True)
         print(f"Its URL is {config.public_url}", flush=True)
         try:
-            run(relay, Housekeeping(relay, home.store, home.keyfile), listener)
+            run(relay, Housekeeping(relay, home.store, home.keys), listener)
         finally:
             stop_metrics()
             home.store.close()
