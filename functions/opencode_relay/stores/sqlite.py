@@ -66,9 +66,13 @@ class SQLiteStore:
             self._path = path
             self._db = sqlite3.connect(path, timeout=1, isolation_level=None)
             self._db.row_factory = sqlite3.Row
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._migrate()
+            try:
+                for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+                    self._db.execute(f"PRAGMA {pragma}")
+                self._migrate()
+            except (sqlite3.Error, StoreUnavailable):
+                self.close()
+                raise
 
     def _migrate(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")

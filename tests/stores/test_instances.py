@@ -1,0 +1,117 @@
+"""The contract of stores: enrolled instances and counters."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from opencode_relay.instances import Instance
+from opencode_relay.stores import Store
+
+from tests.support.stores import NOW, OpenStore, an_instance
+
+MINUTE = int(NOW // 60)
+
+
+async def added(store: Store, name: str = "workshop", *return_urls: str) -> Instance:
+    instance = an_instance(name, *return_urls)
+    assert await store.add_instance(instance)
+    return instance
+
+
+async def test_an_instance_comes_back_as_it_was_added(store: Store) -> None:
+    instance = await added(store, "Ana's 🦊", "https://a.example/x", "https://a.example/y")
+    assert await store.get_instance(instance.id) == instance
+
+
+async def test_an_unknown_instance_is_none(store: Store) -> None:
+    await added(store)
+    assert await store.get_instance("nobody") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["workshop", "WorkShop", "\N{FULLWIDTH LATIN SMALL LETTER W}orkshop"]
+)
+async def test_a_name_is_taken_by_whatever_looks_like_it(store: Store, name: str) -> None:
+    first = await added(store)
+    again = an_instance(name)
+    assert not await store.add_instance(again)
+    assert await store.get_instance(again.id) is None
+    assert list(await store.list_instances()) == [first]
+
+
+async def test_of_two_that_take_a_name_at_once_one_gets_it(open_store: OpenStore) -> None:
+    one, two = open_store(), open_store()
+    found = await asyncio.gather(one.add_instance(an_instance()), two.add_instance(an_instance()))
+    assert sorted(found) == [False, True]
+
+
+async def test_all_instances_are_listed(store: Store) -> None:
+    found = [await added(store, name) for name in ("b", "a", "c")]
+    listed = await store.list_instances()
+    assert sorted(i.name for i in listed) == ["a", "b", "c"]
+    assert {i.id for i in listed} == {i.id for i in found}
+
+
+async def test_nobody_is_listed_at_first(store: Store) -> None:
+    assert list(await store.list_instances()) == []
+
+
+async def test_a_change_is_written_over_its_version(store: Store) -> None:
+    instance = await added(store)
+    changed, _ = instance.with_new_key(NOW)
+    changed = changed.with_return_urls(["https://a.example/x"], [])
+    assert await store.replace_instance(changed)
+    assert await store.get_instance(instance.id) == replace(changed, version=2)
+
+
+async def test_of_two_changes_of_one_version_one_holds(open_store: OpenStore) -> None:
+    one, two = open_store(), open_store()
+    instance = await added(one)
+    changes = [instance.with_new_key(NOW)[0] for _ in range(2)]
+    found = await asyncio.gather(one.replace_instance(changes[0]), two.replace_instance(changes[1]))
+    assert sorted(found) == [False, True]
+    kept = await one.get_instance(instance.id)
+    assert kept == replace(changes[found.index(True)], version=2)
+
+
+async def test_an_unknown_instance_cannot_be_changed(store: Store) -> None:
+    instance = an_instance()
+    assert not await store.replace_instance(instance)
+    assert await store.get_instance(instance.id) is None
+
+
+async def test_a_removed_instance_is_gone(store: Store) -> None:
+    instance, other = await added(store), await added(store, "other")
+    assert await store.remove_instance(instance.id)
+    assert list(await store.list_instances()) == [other]
+    assert not await store.remove_instance(instance.id)
+
+
+async def test_a_removed_instances_name_is_free_again(store: Store) -> None:
+    await store.remove_instance((await added(store)).id)
+    await added(store)
+
+
+# Counters
+
+
+async def test_a_counter_begins_with_nothing(store: Store) -> None:
+    assert await store.count("x", MINUTE) == 0
+
+
+async def test_hits_are_summed(store: Store) -> None:
+    assert [await store.hit("x", MINUTE) for _ in range(3)] == [1, 2, 3]
+    assert await store.count("x", MINUTE) == 3
+
+
+async def test_counters_and_minutes_are_apart(store: Store) -> None:
+    await store.hit("x", MINUTE)
+    assert await store.hit("y", MINUTE) == 1
+    assert await store.hit("x", MINUTE + 1) == 1
+
+
+async def test_hits_at_once_are_all_counted(open_store: OpenStore) -> None:
+    stores = [open_store(), open_store()]
+    found = await asyncio.gather(*(stores[n % 2].hit("x", MINUTE) for n in range(20)))
+    assert sorted(found) == list(range(1, 21))
+    assert await stores[0].count("x", MINUTE) == 20
