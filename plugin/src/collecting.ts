@@ -1,0 +1,77 @@
+/** Collecting the response from the relay, and what is done with it. */
+
+import { noticeDisconnect } from "./accounts.js";
+import { printable } from "./http.js";
+import * as relay from "./relay.js";
+import { type RelayLogin, issFits, redeemCode } from "./relay-login.js";
+import { KeysUnavailable, ResponseRefused, openResponse } from "./sealed.js";
+
+const OVER: Readonly<Record<string, string>> = {
+  "login-declined": "the sign-in was declined on the relay's page",
+  "login-expired": "the sign-in was not finished in time: begin again",
+  "login-cancelled": "the relay cancelled the login: begin again",
+  "login-not-found": "the relay no longer knows the login: begin again",
+};
+
+/** Asks for the response until the login is over, by whatever way. */
+export async function collect(login: RelayLogin): Promise<void> {
+  const { discovery, opened, context } = login;
+  let troubles = 0;
+  while (!login.isOver) {
+    if (Date.now() > login.deadline) return login.fail(OVER["login-expired"]!);
+    const { collectVerifier } = login.secrets;
+    const got = await relay.collect(discovery, opened, collectVerifier, opened.maxWait, login.over);
+    await noticeDisconnect(context.log);
+    if (login.isOver) return;
+    if (got.status === "over") {
+      return login.fail(OVER[got.slug] ?? `the relay ended the login (${printable(got.slug)})`);
+    }
+    if (got.status === "pending" || got.status === "held") {
+      troubles = 0;
+      await login.pause(got.retryAfter);
+      continue;
+    }
+    let why: string;
+    if (got.status === "unreachable") {
+      why = got.why;
+    } else {
+      try {
+        return await received(login, got.response);
+      } catch (error) {
+        if (!(error instanceof KeysUnavailable)) return login.fail((error as Error).message);
+        why = error.message;
+      }
+    }
+    if (troubles === 0) context.log("warn", `waiting for ${discovery.issuer} (${why})`);
+    const asked = got.status === "unreachable" ? got.retryAfter : undefined;
+    await login.pause(asked ?? backOff(troubles));
+    troubles += 1;
+  }
+}
+
+/** Seconds: 1, 2, 4, 8, less up to a half. No more, for a code may live for a minute only. */
+function backOff(troubles: number): number {
+  return Math.min(2 ** troubles, 8) * (1 - Math.random() / 2);
+}
+
+/** What the relay released. Throws `KeysUnavailable`, or an error that says why it is refused. */
+async function received(login: RelayLogin, sealed: string): Promise<void> {
+  const { discovery, opened, secrets, idp } = login;
+  const keys = relay.signingKeys(discovery);
+  let parameters: ReadonlyMap<string, string>;
+  try {
+    parameters = await openResponse(sealed, secrets.keys, keys, discovery.issuer, opened.loginId);
+  } catch (error) {
+    if (!(error instanceof ResponseRefused)) throw error;
+    throw new Error(`the relay's response is refused: ${error.message}`);
+  }
+  if (!issFits(idp, parameters)) {
+    throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);
+  }
+  const error = parameters.get("error");
+  if (error) {
+    const more = printable(parameters.get("error_description"));
+    throw new Error(`${idp.issuer} answered ${printable(error)}${more ? ` (${more})` : ""}`);
+  }
+  await redeemCode(login, parameters.get("code"));
+}
