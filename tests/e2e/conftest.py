@@ -189,7 +189,7 @@ def meet(browser: Browser, world: Path, request: pytest.FixtureRequest) -> Itera
     met: list[Person] = []
 
     def meet(name: str) -> Person:
-        context = browser.new_context()
+        context = browser.new_context(reduced_motion="reduce")
         context.set_default_timeout(TIMEOUT)
         # An account of this test alone: the identity provider's log is shared.
         met.append(Person(f"{name}-{next(numbers)}", context))

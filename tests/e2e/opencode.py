@@ -20,6 +20,20 @@ QUIET = {
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "true",
     "OPENCODE_DISABLE_MODELS_FETCH": "true",
 }
+# opencode knows some hundred providers, whose models make its pages slow to come up.
+MODEL = {
+    "id": "some-model",
+    "name": "Some model",
+    "release_date": "2026-01-01",
+    "attachment": False,
+    "reasoning": False,
+    "temperature": True,
+    "tool_call": True,
+    "limit": {"context": 1000, "output": 1000},
+}
+MODELS = {
+    "openai": {"id": "openai", "name": "OpenAI", "env": [], "models": {MODEL["id"]: MODEL}},
+}
 
 
 @dataclass(frozen=True)
@@ -91,11 +105,14 @@ def opencode(
     config.mkdir(parents=True, exist_ok=True)
     entry = [f"opencode-relay@file:{plugin}", dict(options)]
     (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
+    models = home / "models.json"
+    models.write_text(json.dumps(MODELS))
+    env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)}
     port = free_port()
     served = Opencode(f"http://127.0.0.1:{port}", home, home.with_suffix(".log"))
     argv = [str(OPENCODE), "web", "--port", str(port), "--hostname", "127.0.0.1", "--print-logs"]
     ready = f"{served.url}/global/health"
-    with running(argv, home=home, log=served.log, ready=ready, env=QUIET):
+    with running(argv, home=home, log=served.log, ready=ready, env=env):
         # The plugin is loaded with opencode's first instance, which this question makes.
         labels = served.get("/provider/auth")["openai"]
         assert any("relay" in one["label"] for one in labels), f"plugin not loaded: {labels}"
