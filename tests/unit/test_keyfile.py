@@ -1,0 +1,166 @@
+"""The key ring of one machine: a private file, written whole, by one writer at a time."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.keyfile import KeyFile
+from opencode_relay.keyring import HEAD_START, KEPT, MAX_AGE, Purpose
+
+from tests.support.clock import Clock
+
+ROTATE = """
+import sys
+from pathlib import Path
+from opencode_relay.keyfile import KeyFile
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(10):
+    KeyFile(Path(sys.argv[1])).rotate()
+"""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keyfile(tmp_path: Path, clock: Clock) -> KeyFile:
+    return KeyFile(tmp_path, clock)
+
+
+def test_the_first_ring_is_made_and_kept(keyfile: KeyFile) -> None:
+    assert keyfile.load().dump() == keyfile.load().dump()
+
+
+def test_its_files_are_for_their_owner_only(tmp_path: Path, keyfile: KeyFile) -> None:
+    keyfile.load()
+    keyfile.rotate()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"keys.json": 0o600, "keys.lock": 0o600}
+
+
+def test_rotation_adds_a_key_for_each_purpose(keyfile: KeyFile, clock: Clock) -> None:
+    before = keyfile.load()
+    keyfile.rotate()
+    after = keyfile.load()
+    assert len(after.keys) == 2 * len(before.keys)
+    assert {k.used_from for k in after.keys} == {clock(), clock() + HEAD_START}
+
+
+def test_nothing_is_due_for_90_days(keyfile: KeyFile, clock: Clock) -> None:
+    before = keyfile.load().dump()
+    clock.advance(MAX_AGE - 1)
+    assert not keyfile.rotate_if_due()
+    assert keyfile.load().dump() == before
+
+
+def test_after_90_days_it_rotates_once(keyfile: KeyFile, clock: Clock) -> None:
+    keyfile.load()
+    clock.advance(MAX_AGE)
+    assert [keyfile.rotate_if_due() for _ in range(3)] == [True, False, False]
+    assert len(keyfile.load().keys) == 2 * len(Purpose)
+
+
+def test_outlived_keys_are_dropped_in_passing(keyfile: KeyFile, clock: Clock) -> None:
+    keyfile.load()
+    new = {key.kid for key in keyfile.rotate().keys[len(Purpose) :]}
+    clock.advance(HEAD_START + KEPT)
+    assert not keyfile.rotate_if_due()
+    assert {key.kid for key in keyfile.load().keys} == new
+
+
+def test_a_leaked_ring_is_replaced_whole(keyfile: KeyFile, clock: Clock) -> None:
+    old = keyfile.load()
+    new = keyfile.replace_all()
+    assert not {k.material for k in old.keys} & {k.material for k in new.keys}
+    assert {new.standing(key, clock()) for key in new.keys} == {"in use"}
+    assert keyfile.load().dump() == new.dump()
+
+
+@pytest.mark.parametrize("act", [KeyFile.rotate, KeyFile.rotate_if_due])
+def test_a_ring_that_is_missing_is_made(keyfile: KeyFile, act: object) -> None:
+    assert callable(act)
+    act(keyfile)
+    assert {key.purpose for key in keyfile.load().keys} == set(Purpose)
+
+
+def test_a_change_is_seen(keyfile: KeyFile) -> None:
+    assert keyfile.changed_at() == 0
+    keyfile.load()
+    first = keyfile.changed_at()
+    keyfile.rotate()
+    assert 0 < first < keyfile.changed_at()
+
+
+def test_two_that_rotate_at_once_lose_no_keys(tmp_path: Path, keyfile: KeyFile) -> None:
+    keyfile.load()
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", ROTATE, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in children:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in children:
+        process.communicate("go\n")
+        assert process.returncode == 0
+    assert len(keyfile.load().keys) == len(Purpose) * 21
+
+
+# Unusable
+
+
+def test_a_damaged_file_is_refused_and_left_alone(keyfile: KeyFile) -> None:
+    keyfile.path.write_text("damaged")
+    for act in (keyfile.load, keyfile.rotate, keyfile.rotate_if_due):
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            act()
+    assert keyfile.path.read_text() == "damaged"
+
+
+def test_a_damaged_file_can_be_replaced(keyfile: KeyFile) -> None:
+    keyfile.path.write_text("damaged")
+    keyfile.replace_all()
+    assert keyfile.load()
+
+
+def test_a_file_that_is_no_text_is_refused(keyfile: KeyFile) -> None:
+    keyfile.path.write_bytes(b"\xff")
+    with pytest.raises(StoreUnavailable, match="Cannot read"):
+        keyfile.load()
+
+
+def test_a_file_that_cannot_be_read_is_refused(keyfile: KeyFile) -> None:
+    keyfile.path.mkdir()
+    with pytest.raises(StoreUnavailable, match="Cannot read"):
+        keyfile.load()
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="Cannot write"):
+        KeyFile(tmp_path / "nothing").load()
+
+
+def test_a_full_disk_leaves_the_old_ring(
+    keyfile: KeyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keyfile.load().dump()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        keyfile.rotate()
+    assert keyfile.load().dump() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"keys.json", "keys.lock"}
