@@ -1,0 +1,140 @@
+"""What becomes of a code: who can read it, and that it is not lost."""
+
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from opencode_relay.events import JSONLines
+from opencode_relay.keyring import Key, Purpose, Ring
+from opencode_relay.login import Status
+
+from tests.threats.canaries import readable
+from tests.threats.world import CODE, RETURN_URL, World, code_on
+
+IDP_SAYS = "the-person-is-suspended"
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that any logger writes, as `serve` writes it."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(JSONLines())
+    handler.addFilter(lambda record: not record.name.startswith("http"))  # the tests' own client
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+class TestCodeReadableInTheStoreOrTheLogs:
+    """Most peers keep the code, or write the callback's address into their logs."""
+
+    async def test_no_file_no_page_and_no_log_shows_it(
+        self, world: World, log: io.StringIO
+    ) -> None:
+        pairing = await world.open()
+        completion = await world.open(confirmation="completion_code")
+        redirect = await world.open(delivery="redirect", return_url=RETURN_URL)
+        refused = await world.open(idp_issuer="https://idp.example")
+        failed = await world.open()
+        page = await world.callback(pairing)
+        held = await world.callback(completion)
+        typed = code_on(held)
+        pages = [
+            page,
+            held,
+            await world.callback(redirect),
+            await world.callback(refused),
+            await world.callback(failed, error="access_denied", error_description=IDP_SAYS),
+            await world.press(page, code="0000-0000"),
+            await world.press(page, code=pairing.pairing_code),
+        ]
+        await world.complete(completion, "0000-0000")
+        await world.complete(completion, typed)
+        await world.collect(pairing)
+        files = b"".join(file.read_bytes() for file in world.settings.data.iterdir())
+        secrets = [CODE, IDP_SAYS, world.instance_key, typed]
+        for login in (pairing, completion, redirect, refused, failed):
+            secrets += [login.state, login.verifier, *filter(None, [login.pairing_code])]
+        for secret in secrets:
+            assert not readable(secret, files)
+            assert not readable(secret, log.getvalue().encode())
+        for shown in pages:
+            assert not readable(CODE, shown.content)
+            assert not readable(IDP_SAYS, shown.content)
+        assert pairing.id in log.getvalue()
+
+    async def test_the_pairing_code_is_not_kept_in_a_form_that_can_be_tried_out(
+        self, world: World
+    ) -> None:
+        login = await world.open()
+        page = await world.callback(login)
+        # Under another key the same code has another hash: who reads the store alone tries in vain.
+        other = Key.new(Purpose.PAIRING, 0).symmetric
+        world.keys.ring = Ring(
+            tuple(
+                replace(key, symmetric=other) if key.purpose is Purpose.PAIRING else key
+                for key in world.ring.keys
+            )
+        )
+        assert (await world.press(page, code=login.pairing_code)).status_code == 422
+        world.keys.ring = world.ring
+        assert (await world.press(page, code=login.pairing_code)).status_code == 303
+
+    async def test_what_is_over_is_erased_at_once(self, world: World) -> None:
+        denied = await world.open()
+        await world.press(await world.callback(denied), "deny")
+        cancelled = await world.open(confirmation="completion_code")
+        await world.callback(cancelled)
+        await world.finish(cancelled)
+        finished, _ = await world.released()
+        await world.finish(finished)
+        for login in (denied, cancelled, finished):
+            row = await world.row(login)
+            assert (row.response, row.fingerprint, row.pairing_hash) == (None, None, None)
+            assert row.encryption_key is None
+
+
+class TestCodeLostWithTheAnswer:
+    """Most peers give the code out once: who loses that answer has lost the login."""
+
+    async def test_the_same_answer_again_until_finish(self, world: World) -> None:
+        login, sealed = await world.released()
+        for wait in (0, 20, 0):
+            again = await world.collect(login, wait=wait)
+            assert again.json() == {"status": "released", "response": sealed}
+        assert world.unsealed(login, sealed)["code"] == CODE
+        assert (await world.finish(login)).status_code == 204
+        assert (await world.collect(login)).status_code == 404
+
+    async def test_a_release_at_the_last_moment_leaves_a_minute(self, world: World) -> None:
+        login = await world.open()
+        page = await world.callback(login)
+        world.clock.pass_by(599)
+        assert (await world.press(page, code=login.pairing_code)).status_code == 303
+        world.clock.pass_by(59)
+        collected = await world.collect(login)
+        assert collected.status_code == 200
+        assert world.unsealed(login, collected.json()["response"])["code"] == CODE
+        world.clock.pass_by(2)
+        assert (await world.collect(login)).status_code == 410
+
+    async def test_another_process_gives_it_out_too(self, world: World) -> None:
+        login, sealed = await world.released()
+        other = World(world.settings.data, ring=world.ring, clock=world.clock)
+        assert (await other.collect(login)).json()["response"] == sealed
+        await other.close()
+
+    async def test_a_button_pressed_twice_has_the_same_answer(self, world: World) -> None:
+        login = await world.open()
+        page = await world.callback(login)
+        for _ in range(2):
+            pressed = await world.press(page, code=login.pairing_code)
+            assert pressed.headers["location"] == "/auth/done"
+        assert (await world.row(login)).status is Status.RELEASED
