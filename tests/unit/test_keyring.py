@@ -180,7 +180,9 @@ def loading() -> Loading:
 
 @pytest.fixture
 def keys(loading: Loading, clock: Clock) -> Keys:
-    return Keys(loading, clock)
+    keys = Keys(loading, clock)
+    keys.refresh()
+    return keys
 
 
 @pytest.fixture

@@ -1,0 +1,138 @@
+"""What a relay on one machine does by itself, tick by tick."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opencode_relay import housekeeping
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.housekeeping import ROTATE, SWEEP, TICK, Housekeeping
+from opencode_relay.keyfile import KeyFile
+from opencode_relay.keyring import MAX_AGE, Keys, Purpose
+from opencode_relay.relay import Relay
+from opencode_relay.settings import Settings
+from opencode_relay.stores.sqlite import SQLiteStore
+
+from tests.support.clock import Clock
+from tests.support.stores import a_login
+
+
+class House:
+    def __init__(self, data: Path) -> None:
+        self.clock = Clock()
+        self.store = SQLiteStore(data)
+        self.other = SQLiteStore(data)
+        self.keyfile = KeyFile(data, self.clock)
+        self.keyfile.load()
+        keys = Keys(self.keyfile.load, self.clock)
+        settings = Settings(public_url="https://relay.example")
+        self.relay = Relay(settings, self.store, keys, clock=self.clock)
+        self.chores = Housekeeping(self.relay, self.store, self.keyfile)
+
+    def ticks(self, number: int) -> None:
+        for _ in range(number):
+            self.chores.tick()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.store.close()
+    house.other.close()
+
+
+def kids(keys: Keys) -> set[str]:
+    return {key.kid for key in keys.ring.keys}
+
+
+def test_what_another_process_wrote_wakes_who_waits(house: House) -> None:
+    house.ticks(1)
+    with house.relay.bells.waiter("a", "x") as bell:
+        assert bell
+        asyncio.run(house.other.create(a_login()))
+        house.ticks(1)
+        assert bell.rung
+
+
+def test_nothing_written_wakes_nobody(house: House) -> None:
+    house.ticks(1)
+    with house.relay.bells.waiter("a", "x") as bell:
+        assert bell
+        asyncio.run(house.store.create(a_login()))
+        house.ticks(3)
+        assert not bell.rung
+
+
+def test_keys_that_another_process_made_are_taken_up(house: House) -> None:
+    house.ticks(1)
+    ring = house.keyfile.rotate()
+    house.ticks(1)
+    assert kids(house.relay.keys) == {key.kid for key in ring.keys}
+
+
+def test_keys_are_rotated_when_they_are_90_days_old(house: House) -> None:
+    house.ticks(1)
+    house.clock.advance(MAX_AGE)
+    house.ticks(ROTATE - 1)
+    assert len(house.relay.keys.ring.keys) == len(Purpose)
+    house.ticks(1)
+    assert len(house.relay.keys.ring.keys) == 2 * len(Purpose)
+
+
+def test_what_has_expired_is_erased(house: House) -> None:
+    house.ticks(1)
+    login = a_login()
+    asyncio.run(house.store.create(login))
+    house.clock.advance(600)
+    house.ticks(SWEEP)
+    kept = asyncio.run(house.store.get(login.id))
+    assert kept
+    assert kept.encryption_key is None
+
+
+def test_a_damaged_key_ring_keeps_nobody_from_being_woken(house: House) -> None:
+    house.ticks(1)
+    before = kids(house.relay.keys)
+    house.keyfile.path.write_text("damaged")
+    asyncio.run(house.other.create(a_login()))
+    with house.relay.bells.waiter("a", "x") as bell:
+        assert bell
+        with pytest.raises(StoreUnavailable):
+            house.ticks(1)
+        assert bell.rung
+    assert kids(house.relay.keys) == before
+
+
+def test_a_damaged_key_ring_is_tried_again_until_it_is_mended(house: House) -> None:
+    house.ticks(1)
+    good = house.keyfile.path.read_text()
+    house.keyfile.path.write_text("damaged")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            house.ticks(1)
+    house.keyfile.path.write_text(good)
+    house.ticks(1)
+
+
+def test_changes_of_others_are_taken_up_within_two_seconds() -> None:
+    assert TICK <= 1
+
+
+async def test_a_fault_is_logged_and_the_chores_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "TICK", 0)
+    good = house.keyfile.path.read_text()
+    house.keyfile.path.write_text("damaged")
+    with caplog.at_level(logging.ERROR):
+        chores = asyncio.create_task(house.chores.run())
+        await asyncio.sleep(0)
+        assert [record.getMessage() for record in caplog.records] == ["chores_failed"]
+        house.keyfile.path.write_text(good)
+        new = house.keyfile.rotate()
+        await asyncio.sleep(0)
+    assert kids(house.relay.keys) == {key.kid for key in new.keys}
+    chores.cancel()
