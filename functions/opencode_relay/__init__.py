@@ -1,5 +1,3 @@
 """A relay that carries an OAuth authorization code to the instance that opened the login."""
 
-from importlib.metadata import version
-
-__version__ = version("opencode-relay")
+__version__ = "0.1.0"

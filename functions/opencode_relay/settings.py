@@ -133,6 +133,10 @@ def unknown(environ: Mapping[str, str]) -> list[str]:
 
 def settings_help() -> str:
     """List the settings for `serve --help`."""
+    unset = {"public_url": "http:// and the port, on loopback", "data": "in your home"}
+    preset = Settings()
     return "\n\n".join(
-        f"RELAY_{one.name.upper()}: {one.metadata['about']}" for one in fields(Settings)
+        f"RELAY_{one.name.upper()}: {one.metadata['about']} "
+        f"({unset.get(one.name, getattr(preset, one.name)) or 'none'})"
+        for one in fields(Settings)
     )
