@@ -1,8 +1,7 @@
 """The relay on AWS: what every Lambda function is made of.
 
-A function is its share of the routes and of the keys. Imports and clients are made at init, so that
-a SnapStart snapshot holds them; keys never are: a snapshot that is restored after a rotation would
-bring the old ones back.
+A function is its share of the routes and of the keys. All but the keys is made at init, so that a
+SnapStart snapshot holds it; a snapshot that held keys would bring old ones back after a rotation.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from botocore.config import Config
+from botocore.session import get_session
 from mangum import Mangum
 
 from opencode_relay.emf import EMFMetrics
@@ -33,20 +33,21 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 Event = dict[str, Any]
+_LOG = logging.getLogger("opencode_relay")
 # Quick failures: a function has 30 s, and a client that is told 503 tries again.
-CLIENT = Config(
-    connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3}
+_CLIENT = Config(
+    connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3}
 )
-_UNAVAILABLE: Event = {
-    "statusCode": 503,
-    "headers": {"retry-after": "5", "cache-control": "no-store", "content-type": "text/plain"},
-    "body": "The relay cannot read its keys just now. Try again in a few seconds.",
-}
 _MALFORMED: Event = {
     "statusCode": 400,
     "headers": {"cache-control": "no-store", "content-type": "text/plain"},
     "body": "The request's body is not what its encoding says.",
 }
+
+
+def client(service: str) -> Any:
+    """Make a low-level client; boto3 would only wrap it, and take time to import."""
+    return get_session().create_client(service, config=_CLIENT)
 
 
 def pace(login: Login) -> float:
@@ -60,54 +61,45 @@ class Function:
     def __init__(
         self, make: Callable[[Relay], ASGIApp], purposes: Collection[Purpose] = ()
     ) -> None:
-        self._settings = Settings.load(os.environ)
-        session = boto3.Session()
-        dynamodb = session.client("dynamodb", config=CLIENT)
-        ssm = session.client("ssm", config=CLIENT) if purposes else None
-        self._store = DynamoDBStore(
-            dynamodb, logins=os.environ["LOGINS_TABLE"], instances=os.environ["INSTANCES_TABLE"]
-        )
-        self._parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
-        self._purposes = purposes
-        self._make = make
+        settings = Settings.load(os.environ)
+        log_to_cloudwatch(settings.log_level)
+        ssm = client("ssm") if purposes else None
+        parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
         self._metrics = EMFMetrics()
-        self._keys: Keys | None = None
-        self._read_at = 0.0
-        self._app: Mangum | None = None
-        log_to_cloudwatch(self._settings.log_level)
+        self._keys = Keys(lambda: parameters.load(purposes))
+        self._keys_at: float | None = None
+        store = DynamoDBStore(
+            client("dynamodb"),
+            logins=os.environ["LOGINS_TABLE"],
+            instances=os.environ["INSTANCES_TABLE"],
+        )
+        relay = Relay(settings, store, self._keys, events=Events(self._metrics), poll=pace)
+        self._app = Mangum(cast("Any", make(relay)), lifespan="off")
         asyncio.set_event_loop(asyncio.new_event_loop())
 
     def __call__(self, event: Event, context: object) -> Event:
+        self._refresh()
         try:
-            app = self._ready()
-        except StoreUnavailable as wrong:
-            fields = {"detail": str(wrong)}
-            logging.getLogger("opencode_relay").error("keys_unavailable", extra={"fields": fields})  # noqa: TRY400
-            return _UNAVAILABLE
-        try:
-            answer: Event = app(event, context)  # type: ignore[arg-type]
+            answer: Event = self._app(event, context)  # type: ignore[arg-type]
         except ValueError:  # base64 that is none: API Gateway makes good ones
             return _MALFORMED
         finally:
             self._metrics.flush()
         return _tidy(event, answer)
 
-    def _ready(self) -> Mangum:
-        """Read the keys at the first request, and again before they can be out of date."""
+    def _refresh(self) -> None:
+        """Read the keys again before they can be out of date; if that fails the old ones stay."""
         now = time.monotonic()
-        if self._app is None or self._keys is None:
-            self._keys = Keys(lambda: self._parameters.load(self._purposes))
-            self._read_at = now
-            events = Events(self._metrics)
-            relay = Relay(self._settings, self._store, self._keys, events=events, poll=pace)
-            self._app = Mangum(cast("Any", self._make(relay)), lifespan="off")
-        elif now >= self._read_at + FRESH:
-            self._read_at = now
+        if self._keys_at is None:
+            self._keys_at = now  # they are read when they are used
+            random.seed()  # or the copies of a snapshot would space their retries alike
+        elif now >= self._keys_at + FRESH:
+            self._keys_at = now
             try:
                 self._keys.refresh()
-            except StoreUnavailable:
-                logging.getLogger("opencode_relay").warning("keys_not_refreshed")
-        return self._app
+            except StoreUnavailable as wrong:
+                fields = {"detail": str(wrong)}
+                _LOG.warning("keys_not_refreshed", extra={"fields": fields})
 
 
 def log_to_cloudwatch(level: str) -> None:

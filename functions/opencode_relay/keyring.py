@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
     EllipticCurvePrivateKey,
-    generate_private_key,
+    derive_private_key,
 )
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -33,6 +34,16 @@ HEAD_START = 15 * 60  # seconds that a key is known before it is used (protocol,
 KEPT = 60 * 60  # seconds an old key stays: the longest login, its release, and clocks that differ
 MAX_AGE = 90 * 24 * 3600  # seconds after which `serve` rotates by itself
 LOOK_AGAIN = 60  # seconds at least between two look-ups that strangers can cause
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (SEC 2)
+
+
+def new_private_key() -> EllipticCurvePrivateKey:
+    """Make a P-256 key of the kernel's random numbers.
+
+    OpenSSL keeps a generator of its own in memory, and every copy of a Lambda snapshot that holds
+    it would make the same "random" keys.
+    """
+    return derive_private_key(1 + secrets.randbelow(_ORDER - 1), SECP256R1())
 
 
 class Purpose(StrEnum):
@@ -58,10 +69,11 @@ class Key:
     @classmethod
     def new(cls, purpose: Purpose, used_from: float) -> Key:
         if purpose is Purpose.RESPONSE:
-            private = generate_private_key(SECP256R1())
-            material = private.private_bytes(
-                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-            ).decode()
+            material = (
+                new_private_key()
+                .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+                .decode()
+            )
         else:
             material = secrets.token_hex(32)
         return cls.load(secrets.token_urlsafe(6), purpose, used_from, material)
@@ -163,8 +175,12 @@ class Keys:
     def __init__(self, load: Callable[[], Ring], clock: Callable[[], float] = time.time) -> None:
         self._load = load
         self._clock = clock
-        self.ring = load()
         self._looked = self._checked = float("-inf")
+
+    @cached_property
+    def ring(self) -> Ring:
+        """Read at first use, so that a Lambda snapshot holds no key. Raises StoreUnavailable."""
+        return self._load()
 
     def refresh(self) -> None:
         """Take up the newest ring; if that fails the old one stays. Raises StoreUnavailable."""

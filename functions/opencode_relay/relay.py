@@ -258,6 +258,7 @@ class Relay:
         gone: asyncio.Future[None] | None = None,
     ) -> Collected:
         """Give out the sealed response, waiting for it as long as asked; `gone` ends the wait."""
+        began = time.monotonic()
         found = await self._own(login_id, verifier)
         if found.delivery is Delivery.REDIRECT:
             detail = "The response comes with the person's browser only."
@@ -265,7 +266,7 @@ class Relay:
         seconds = wait()
         if found.status is Status.RELEASED or not seconds:
             return self._collected(found, 1 if found.arrived_at else 2)
-        until = time.monotonic() + min(seconds, found.expires_at - self.now())
+        until = began + min(seconds, found.expires_at - self.now())
         owner = found.instance_id or bucket(found.opened_from or "")
         with self.bells.waiter(login_id, owner) as bell:
             if bell is None:
@@ -343,5 +344,5 @@ _OVER = {
 
 def _wrong_completion(found: Login) -> Refused:
     left = login.MAX_TRIES - found.tries
-    detail = f"This is not the completion code; {left} tries are left."
+    detail = f"This is not the completion code; tries left: {left}."
     return Refused("completion-code-wrong", detail, tries_left=left)

@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from .errors import Refused, RelayError
-from .keyring import Keys, Purpose
+from .keyring import Keys, Purpose, new_private_key
 
 TYP = "login-response+jwt"
 LEEWAY = 120  # seconds of difference between two clocks (protocol, sealed response)
@@ -31,6 +31,14 @@ class SealError(RelayError):
 
 class UnknownKeyError(SealError):
     """The response names a `kid` that is not in the key set at hand: a newer set may have it."""
+
+
+class _Recipient(ECKey):
+    """Lets joserfc make ephemeral keys of the kernel's random numbers: see `new_private_key`."""
+
+    @classmethod
+    def generate_key(cls, *_: object, **__: object) -> _Recipient:
+        return cls.import_key(new_private_key())
 
 
 def public_key(jwk: object) -> str:
@@ -78,7 +86,7 @@ def seal(
         "params": dict(params),
     }
     signed = jwt.encode(claims, key.private, "ES256", {"typ": TYP, "kid": key.kid})
-    to = ECKey.import_key(json.loads(encryption_key))
+    to = _Recipient.import_key(json.loads(encryption_key))
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "kid": to.thumbprint()}
     return jwe.encrypt_compact(header, signed, to, algorithms=["ECDH-ES", "A256GCM"])
 
@@ -127,6 +135,8 @@ def unseal(
         )
     except (JoseError, jwt.PyJWTError, ValueError, KeyError) as wrong:
         raise SealError(f"The response does not verify ({type(wrong).__name__}).") from None
+    if not isinstance(claims["exp"], int | float):
+        raise SealError("The response does not say when it expires.")
     if now >= claims["exp"] + LEEWAY:
         raise SealError("The response has expired: compare this machine's clock with the relay's.")
     return _params(claims.get("params"), idp_issuer)

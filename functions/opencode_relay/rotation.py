@@ -11,9 +11,7 @@ import os
 from typing import Any
 from urllib.request import Request, urlopen
 
-import boto3
-
-from opencode_relay.aws import CLIENT, log_to_cloudwatch
+from opencode_relay.aws import client, log_to_cloudwatch
 from opencode_relay.emf import EMFMetrics
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
@@ -26,7 +24,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
     """Handle a schedule's event, or a custom resource's: then failure is told, not raised."""
     log_to_cloudwatch(os.environ.get("RELAY_LOG_LEVEL", "info"))
     path = os.environ["KEYS_PATH"]
-    parameters = KeyParameters(boto3.client("ssm", config=CLIENT), path)
+    parameters = KeyParameters(client("ssm"), path)
     if "ResponseURL" not in event:
         metrics = EMFMetrics()
         if parameters.rotate_if_due():  # raises, and so counts as an error, for the alarm

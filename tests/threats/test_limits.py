@@ -124,8 +124,8 @@ class TestOneCallerTiesUpEverybodysWaiting:
             looked += 1
             return world.ring
 
-        world.keys._load = load
         login = await world.open()
+        world.keys._load = load
         foreign = World(world.settings.data, clock=world.clock)
         stray = [(await foreign.open(key=world.instance_key)).state for _ in range(5)]
         await foreign.close()

@@ -59,6 +59,7 @@ def serve(
             )
         home = Home(config.data, make=True)
         keys = Keys(home.keys.load)
+        keys.refresh()
         _enrol_first(home, config.public_url, name)
         events = Events()
         relay = Relay(config, home.store, keys, events=events)

@@ -33,6 +33,9 @@ from opencode_relay.login import (
 Item = dict[str, Any]
 Result = TypeVar("Result")
 _COUNTED = 120  # seconds that a minute's counter is kept
+# Seconds until DynamoDB counts as out of reach, retries included: the longest wait and one more
+# read end before API Gateway cuts the request at 30.
+PATIENCE = 3
 
 
 class DynamoDBStore:
@@ -179,19 +182,18 @@ class DynamoDBStore:
 
     async def _call(self, method: Callable[..., Item], **request: Any) -> Item:
         with _translated():
-            return await asyncio.to_thread(functools.partial(method, **request))
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.to_thread(functools.partial(method, **request))
 
     async def _conditional(self, method: Callable[..., Item], **request: Any) -> Item | None:
         """Make a write; None where its condition did not hold."""
-        try:
-            return await asyncio.to_thread(functools.partial(method, **request))
-        except ClientError as wrong:
-            if _condition_failed(wrong):
-                return None
-            with _translated():
-                raise
-        except BotoCoreError:
-            with _translated():
+        with _translated():
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    return await asyncio.to_thread(functools.partial(method, **request))
+            except ClientError as wrong:
+                if _condition_failed(wrong):
+                    return None
                 raise
 
 
@@ -211,7 +213,7 @@ def _translated() -> Iterator[None]:
         # The message could quote values of the request; the code cannot.
         code = wrong.response["Error"]["Code"]
         raise StoreUnavailable(f"DynamoDB refuses: {code}.") from None
-    except BotoCoreError as wrong:
+    except (BotoCoreError, TimeoutError) as wrong:
         raise StoreUnavailable(f"DynamoDB cannot be reached: {type(wrong).__name__}.") from None
 
 
