@@ -69,13 +69,30 @@ test("too many logins, or a login the protocol does not know, are refused", asyn
     return true;
   };
   assert.match(await refused(h), /try again in 17 seconds/);
-  h.relay.intercept = (seen, answer) => {
-    if (seen.method !== "POST") return false;
-    answer.writeHead(201, { "content-type": "application/json" });
-    answer.end(JSON.stringify({ login_id: "../../elsewhere/aaaaaaaa", state: "s" }));
-    return true;
+  const good = {
+    login_id: "A".repeat(22),
+    state: "s",
+    confirmation: "completion_code",
+    expires_in: 600,
+    max_wait: 20,
   };
-  assert.match(await refused(h), /not as the protocol says/);
+  for (const bad of [
+    { login_id: "../../elsewhere/aaaaaaaa" },
+    { login_id: "A".repeat(21) },
+    { state: "" },
+    { confirmation: "none" },
+    { confirmation: "pairing_code", pairing_code: "K7WR-9F2D" }, // the other one was asked for
+    { expires_in: "600" },
+    { max_wait: undefined },
+  ]) {
+    h.relay.intercept = (seen, answer) => {
+      if (seen.method !== "POST") return false;
+      answer.writeHead(201, { "content-type": "application/json" });
+      answer.end(JSON.stringify({ ...good, ...bad }));
+      return true;
+    };
+    assert.match(await refused(h), /not as the protocol says/);
+  }
 });
 
 test("an identity provider that cannot be found is named", async () => {
