@@ -76,11 +76,12 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
     if as_json:
         print(json.dumps([_public(instance) for instance in found], ensure_ascii=False))
         return
-    table = Table("ID", "Name", "Enrolled (UTC)", "Return URLs")
+    table = Table("ID", "Enrolled (UTC)")
+    for heading in ("Name", "Return URLs"):
+        table.add_column(heading, overflow="fold")  # an address cut short is another address
     for one in found:
-        # Rich would take [brackets] in a name for markup.
-        table.add_row(one.id, _plain(one.name), _day(one.created_at), "\n".join(one.return_urls))
-    Console().print(table)
+        table.add_row(one.id, _day(one.created_at), one.name, "\n".join(one.return_urls))
+    Console(markup=False).print(table)  # [brackets] in a name or an IPv6 address are no markup
 
 
 @app.command()
@@ -142,10 +143,6 @@ def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
             print(f"{name:12} {' '.join(value) if isinstance(value, list) else value}")
     if key:
         print(_KEY_NOTE)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def _day(when: float) -> str:

@@ -1,0 +1,215 @@
+"""`serve`: its first start, its later ones, and how it ends."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import stat
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opencode_relay import __version__
+
+from tests.support.served import COMMAND, Client, MakeServed, environment, until
+
+PUBLIC = "--public-url=https://relay.example"
+HELD = 20  # seconds that no test here waits to the end
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def discovery(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{url}/.well-known/opencode-relay").json()
+    return found
+
+
+# The first start
+
+
+def test_it_serves_on_loopback_under_its_own_url(serve: MakeServed) -> None:
+    served = serve()
+    assert served.url.startswith("http://127.0.0.1:")
+    assert discovery(served.url)["issuer"] == served.url
+    assert f"Its URL is {served.url}\n" in served.stdout
+
+
+def test_the_first_start_writes_the_plugins_entry(serve: MakeServed, data: Path) -> None:
+    served = serve("--name=workshop")
+    assert served.entry == {
+        "$schema": "https://opencode.ai/config.json",
+        "plugin": [["opencode-relay", {"relay": served.url, "key": served.key}]],
+    }
+    assert str(data / "opencode.json") in served.stdout
+    assert "workshop" in served.stdout
+
+
+def test_its_key_opens_logins(serve: MakeServed) -> None:
+    served = serve()
+    Client(served, served.key).open()
+    assert Client(served, None).post().status_code == 401
+
+
+def test_everything_it_writes_is_for_its_owner_only(serve: MakeServed, data: Path) -> None:
+    serve()
+    assert mode(data) == 0o700
+    modes = {path.name: mode(path) for path in data.iterdir()}
+    names = {"keys.json", "keys.lock", "opencode.json", "relay.db", "relay.db-shm", "relay.db-wal"}
+    assert modes == dict.fromkeys(names, 0o600)
+
+
+def test_off_a_terminal_the_key_is_printed_nowhere(serve: MakeServed) -> None:
+    served = serve()
+    Client(served, served.key).open()
+    assert served.stop() == 0
+    assert "ocr_" in served.key
+    assert "ocr_" not in served.stdout + served.stderr
+
+
+def test_on_a_terminal_the_entry_is_printed_too(data: Path) -> None:
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port=0", f"--data={data}"],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=end,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(end)
+    shown = ""
+    try:
+        while "Its URL is" not in shown:
+            shown += os.read(terminal, 65536).decode()
+    finally:
+        process.terminate()
+        process.wait()
+        os.close(terminal)
+    entry = (data / "opencode.json").read_text()
+    assert entry.replace("\n", "\r\n") in shown
+
+
+def test_the_first_instance_is_named_after_the_host(serve: MakeServed) -> None:
+    assert f"“{socket.gethostname()}”" in serve().stdout
+
+
+def test_its_log_is_one_json_object_a_line(serve: MakeServed) -> None:
+    served = serve()
+    login = Client(served, served.key).open()
+    [opened] = until(lambda: [e for e in served.events if e["event"] == "opened"], "a line")
+    assert opened["login_id"] == login["login_id"]
+    assert {"time", "level"} < set(opened)
+
+
+def test_a_misspelt_setting_is_warned_of(serve: MakeServed) -> None:
+    served = serve(RELAY_OPEN_LIMITS="1")
+    assert [e["name"] for e in served.events if e["event"] == "setting_unknown"] == [
+        "RELAY_OPEN_LIMITS"
+    ]
+
+
+def test_settings_come_from_the_environment_and_flags_win(serve: MakeServed) -> None:
+    found = discovery(serve("--enrolment=open", RELAY_ENROLMENT="closed", RELAY_MAX_WAIT="7").url)
+    assert (found["enrolment"], found["max_wait"], found["version"]) == ("open", 7, __version__)
+
+
+def test_a_public_url_is_the_issuer(serve: MakeServed) -> None:
+    served = serve(PUBLIC)
+    assert discovery(served.url)["issuer"] == "https://relay.example"
+    assert served.entry["plugin"][0][1]["relay"] == "https://relay.example"
+
+
+# Later starts
+
+
+def test_a_second_start_enrols_nobody_and_keeps_the_key(serve: MakeServed, data: Path) -> None:
+    first = serve()
+    key = first.key
+    assert first.stop() == 0
+    second = serve()
+    assert "Enrolled" not in second.stdout
+    assert second.key == key
+    Client(second, key).open()
+    assert json.loads((data / "opencode.json").read_text()) == second.entry
+
+
+def test_without_its_entry_a_known_relay_enrols_nobody_either(
+    serve: MakeServed, data: Path
+) -> None:
+    serve().stop()
+    (data / "opencode.json").unlink()
+    assert "Enrolled" not in serve().stdout
+    assert not (data / "opencode.json").exists()
+
+
+def test_a_login_survives_kill_9(serve: MakeServed) -> None:
+    first = serve(PUBLIC)
+    client = Client(first, first.key)
+    login = client.open()
+    assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+    second = serve(PUBLIC)
+    query = {"state": login["state"], "error": "access_denied"}
+    assert httpx.get(f"{second.url}/auth/callback", params=query).status_code == 200
+    assert client.collect(login, url=second.url).json()["status"] == "released"
+
+
+def test_two_processes_share_a_directory(serve: MakeServed) -> None:
+    """Another process's callback wakes the waiter: `serve` takes up changes within 2 seconds."""
+    one, two = serve(PUBLIC), serve(PUBLIC)
+    client = Client(one, one.key)
+    login = client.open()
+    answers: list[httpx.Response] = []
+    waiter = threading.Thread(target=lambda: answers.append(client.collect(login, HELD)))
+    waiter.start()
+    query = {"state": login["state"], "error": "access_denied"}
+    assert httpx.get(f"{two.url}/auth/callback", params=query).status_code == 200
+    waiter.join()
+    assert answers[0].json()["status"] == "released"
+
+
+# The end
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_ends_well(serve: MakeServed, how: signal.Signals) -> None:
+    served = serve()
+    assert served.stop(how) == 0
+    assert "Traceback" not in served.stderr
+
+
+def test_who_waits_is_sent_home_before_it_ends(serve: MakeServed) -> None:
+    served = serve(RELAY_METRICS_PORT=str(port := free_port()))
+    client = Client(served, served.key)
+    login = client.open()
+    answers: list[httpx.Response] = []
+    waiter = threading.Thread(target=lambda: answers.append(client.collect(login, HELD)))
+    waiter.start()
+    until(lambda: "opencode_relay_waiting 1.0" in metrics(port), "waiting")
+    assert served.stop() == 0
+    waiter.join()
+    assert (answers[0].status_code, answers[0].json()) == (202, {"status": "pending"})
+
+
+# Metrics
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def metrics(port: int) -> str:
+    return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+
+
+def test_metrics_have_a_port_of_their_own(serve: MakeServed) -> None:
+    served = serve(RELAY_METRICS_PORT=str(port := free_port()))
+    Client(served, served.key).open()
+    wanted = 'opencode_relay_events_total{event="opened",outcome="pairing_code"} 1.0'
+    assert wanted in metrics(port)
+    assert httpx.get(f"{served.url}/metrics").status_code == 404
