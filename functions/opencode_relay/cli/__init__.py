@@ -1,4 +1,4 @@
-"""The command line: `opencode-relay serve | demo | doctor | instances | keys`."""
+"""The command line: `opencode-relay serve | demo | doctor | catch | instances | keys`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import typer
 
 from opencode_relay import __version__
-from opencode_relay.cli import demo, doctor, instances, keys, serve
+from opencode_relay.cli import catch, demo, doctor, instances, keys, serve
 from opencode_relay.errors import RelayError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.command()(catch.catch)
 app.add_typer(instances.app, name="instances")
 app.add_typer(keys.app, name="keys")
 

@@ -94,6 +94,8 @@ class Guard:
 def make_app(relay: Relay) -> ASGIApp:
     """Build the app of a relay."""
     # Imported here: the functions that serve the API alone need no templates at their start.
+    import opencode_relay.response  # noqa: F401, PLC0415  # at the start, not at the first callback
+
     from .browser import Browser  # noqa: PLC0415
 
     return _make(relay, Browser(relay))

@@ -154,6 +154,12 @@ _DECLINED = (
     "You can close this page.",
 )
 
+_NOT_CARRIED = (
+    "Nothing was carried on",
+    "This helper carries answers of sign-ins to <bdi>{relay}</bdi> only, and this is none.",
+    "If another program on this machine waits for it, close the helper and sign in there again.",
+)
+
 _TRY_LATER = "Wait a few minutes, then start again at {instance}."
 _TELL = "Tell whoever runs {instance}: its log names the reason."
 
@@ -243,7 +249,19 @@ class Pages:
 
         Not a 3xx: browsers hold a chain of redirects to the provider's own `form-action`.
         """
-        return self._page("onward.html", 200, about, title="Signing you in", address=address)
+        to = _names(about)["instance"]
+        return self._page("onward.html", 200, about, title="Signing you in", address=address, to=to)
+
+    def carry(self, relay: str, *, address: str) -> HTMLResponse:
+        """Send the browser on to `address` at the relay, from the person's own machine."""
+        to = Markup("<bdi>{}</bdi>").format(relay)
+        return self._page("onward.html", 200, None, title="Signing you in", address=address, to=to)
+
+    def not_carried(self, status: int, relay: str) -> HTMLResponse:
+        """Say that what came is not for `relay`; nothing of it is shown."""
+        title, happened, then = _NOT_CARRIED
+        text = (title, Markup(happened).format(relay=relay), then)  # noqa: S704 - our own sentence
+        return self._message(status, text)
 
     def idp_error(self, about: About, *, error: str) -> HTMLResponse:
         """Explain the provider's `error` in our own words; what it sent is never shown."""
