@@ -45,9 +45,12 @@ _MALFORMED: Event = {
 }
 
 
+_SESSION = get_session()  # one, for it reads botocore's data
+
+
 def client(service: str) -> Any:
     """Make a low-level client; boto3 would only wrap it, and take time to import."""
-    return get_session().create_client(service, config=_CLIENT)
+    return _SESSION.create_client(service, config=_CLIENT)
 
 
 def pace(login: Login) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicNumbers
 
 from . import names
 from .errors import Refused
 from .login import Confirmation, Delivery
-from .response import public_key
 
 _MEMBERS = {
     "collect_challenge",
@@ -25,6 +27,8 @@ _MEMBERS = {
 # 32 bytes are 43 characters of which the last carries two bits that must be zero.
 _CHALLENGE = re.compile("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _ISSUER = re.compile("https?://[!-~]{1,250}")
+_COORDINATE = re.compile("[A-Za-z0-9_-]{43}")
+_PRIVATE = {"d", "k", "p", "q", "dp", "dq", "qi", "oth"}
 _CODE = re.compile("[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
 
 
@@ -75,6 +79,31 @@ def read_open(body: bytes) -> OpenRequest:
         provider=_name(members, "provider", 40),
         idp_issuer=issuer,
     )
+
+
+def public_key(jwk: object) -> str:
+    """Check a login's `encryption_key` and return it in canonical JSON.
+
+    Raises Refused `invalid-request`: not EC P-256, off the curve, or with a private member.
+    """
+    field = "encryption_key must be a public JWK, EC with P-256"
+    if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
+        raise _wrong(f"{field}.")
+    if _PRIVATE & set(jwk):
+        raise _wrong(f"{field}: it has a private member, which nobody may see.")
+    x, y = jwk.get("x"), jwk.get("y")
+    for part in (x, y):
+        if not (isinstance(part, str) and _COORDINATE.fullmatch(part)):
+            raise _wrong(f"{field}: x and y are 32 bytes in base64url.")
+    try:
+        EllipticCurvePublicNumbers(_number(str(x)), _number(str(y)), SECP256R1()).public_key()
+    except ValueError:
+        raise _wrong(f"{field}: the point is not on the curve.") from None
+    return f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
+
+
+def _number(coordinate: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(coordinate + "="))
 
 
 def read_completion(body: bytes | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,7 +27,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from joserfc.jwk import ECKey
 
 from .errors import StoreUnavailable
 
@@ -99,8 +99,10 @@ class Key:
     def public_jwk(self) -> dict[str, Any]:
         if self.private is None:
             raise ValueError("a symmetric key has no public part")
-        jwk = ECKey.import_key(self.private.public_key()).as_dict(private=False)
-        return {**jwk, "kid": self.kid, "use": "sig", "alg": "ES256"}
+        point = self.private.public_key().public_numbers()
+        x, y = (urlsafe_b64encode(n.to_bytes(32)).decode().rstrip("=") for n in (point.x, point.y))
+        known = {"kid": self.kid, "use": "sig", "alg": "ES256"}
+        return {"kty": "EC", "crv": "P-256", "x": x, "y": y, **known}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ with A256GCM). Algorithms are pinned on both sides, never taken from the message
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,13 +15,11 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from .errors import Refused, RelayError
+from .errors import RelayError
 from .keyring import Keys, Purpose, new_private_key
 
 TYP = "login-response+jwt"
 LEEWAY = 120  # seconds of difference between two clocks (protocol, sealed response)
-_COORDINATE = re.compile("[A-Za-z0-9_-]{43}")
-_PRIVATE = {"d", "k", "p", "q", "dp", "dq", "qi", "oth"}
 
 
 class SealError(RelayError):
@@ -39,28 +36,6 @@ class _Recipient(ECKey):
     @classmethod
     def generate_key(cls, *_: object, **__: object) -> _Recipient:
         return cls.import_key(new_private_key())
-
-
-def public_key(jwk: object) -> str:
-    """Check a login's `encryption_key` and return it in canonical JSON.
-
-    Raises Refused `invalid-request`: not EC P-256, off the curve, or with a private member.
-    """
-    field = "encryption_key must be a public JWK, EC with P-256"
-    if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
-        raise Refused("invalid-request", f"{field}.")
-    if _PRIVATE & set(jwk):
-        raise Refused("invalid-request", f"{field}: it has a private member, which nobody may see.")
-    x, y = jwk.get("x"), jwk.get("y")
-    for part in (x, y):
-        if not (isinstance(part, str) and _COORDINATE.fullmatch(part)):
-            raise Refused("invalid-request", f"{field}: x and y are 32 bytes in base64url.")
-    try:
-        key = ECKey.import_key({"kty": "EC", "crv": "P-256", "x": str(x), "y": str(y)})
-        key.public_key  # noqa: B018  # the point is checked when the key is built
-    except (JoseError, ValueError):
-        raise Refused("invalid-request", f"{field}: the point is not on the curve.") from None
-    return f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
 
 
 def seal(

@@ -13,8 +13,9 @@ import jwt
 import pytest
 from joserfc.jwk import ECKey
 from opencode_relay import names, state
+from opencode_relay.bodies import public_key
 from opencode_relay.keyring import Key, Keys, Purpose, Ring
-from opencode_relay.response import SealError, public_key, seal, unseal
+from opencode_relay.response import SealError, seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

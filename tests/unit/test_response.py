@@ -8,9 +8,10 @@ import jwt
 import pytest
 from joserfc import jwe
 from joserfc.jwk import ECKey
+from opencode_relay.bodies import public_key
 from opencode_relay.errors import Refused
 from opencode_relay.keyring import Keys, Purpose, Ring
-from opencode_relay.response import LEEWAY, TYP, SealError, public_key, seal, unseal
+from opencode_relay.response import LEEWAY, TYP, SealError, seal, unseal
 
 from tests.support.clock import START
 
