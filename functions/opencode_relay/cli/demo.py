@@ -51,7 +51,9 @@ def demo(
             home = Home(data, make=True)
             asyncio.run(home.store.add_instance(instance))
             settings = Settings(public_url=url, data=data)
-            return make_app(Relay(settings, home.store, Keys(home.keys.load)))
+            keys = Keys(home.keys.load)
+            keys.refresh()  # made now: a login may not be older than its keys
+            return make_app(Relay(settings, home.store, keys))
 
         with (
             Loopback(relay_app) as relay_url,
