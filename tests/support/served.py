@@ -142,9 +142,14 @@ class Served:
         return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
+        """End the process if it still runs."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(PATIENCE)
 
 
 MakeServed = Callable[..., Served]
@@ -157,7 +162,9 @@ class Client:
         self.url = served.url
         self._key = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def post(self, members: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+    def post(
+        self, members: dict[str, str] | None = None, forwarded: str | None = None
+    ) -> httpx.Response:
         self.verifier = secrets.token_urlsafe(32)
         body = {
             "collect_challenge": challenge_of(self.verifier),
@@ -165,6 +172,7 @@ class Client:
             "name": "a test",
             **(members or {}),
         }
+        headers = {"X-Forwarded-For": forwarded} if forwarded else {}
         return httpx.post(f"{self.url}/v1/logins", json=body, headers=self._key | headers)
 
     def open(self) -> dict[str, Any]:

@@ -28,9 +28,7 @@ def statuses(served: Served, *forwarded: str) -> list[int]:
 
     Where a limit must be met there are three of them, for a minute may end between two.
     """
-    return [
-        Client(served, None).post(**{"X-Forwarded-For": value}).status_code for value in forwarded
-    ]
+    return [Client(served, None).post(forwarded=value).status_code for value in forwarded]
 
 
 def test_by_default_no_forwarded_address_is_believed(serve: MakeServed) -> None:
@@ -68,7 +66,7 @@ def test_a_chain_of_trusted_proxies_is_followed(serve: MakeServed) -> None:
 
 def test_the_page_names_the_forwarded_address(serve: MakeServed) -> None:
     served = serve(RELAY_TRUSTED_PROXIES="127.0.0.1")
-    answer = Client(served, None).post(**{"X-Forwarded-For": "203.0.113.77"})
+    answer = Client(served, None).post(forwarded="203.0.113.77")
     query = {"state": answer.json()["state"], "code": "c"}
     assert "203.0.113.77" in httpx.get(f"{served.url}/auth/callback", params=query).text
 
