@@ -163,7 +163,7 @@ def test_the_command_says_it_in_words_and_by_its_status(tmp_path: Path) -> None:
     with Loopback(_relay(tmp_path)) as url:
         well, as_json = _run(url), _run(url, "--json")
     assert well.returncode == 0
-    assert "This relay is well." in well.stdout
+    assert "All is well." in well.stdout
     told: dict[str, Any] = json.loads(as_json.stdout)
     assert told["ok"] is True
     gone = _run(url)

@@ -5,72 +5,65 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import socket
-import ssl
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from opencode_relay.cli.checks import Check, Finding, NotTried, Wrong, carry_out, certificate
+from opencode_relay.cli.doctor_instance import HELD, InstanceExamination
 from opencode_relay.cli.home import AsJSON
-from opencode_relay.client import Client, ClientError, LoginOver
-from opencode_relay.errors import RelayError
+from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin
+from opencode_relay.errors import ConfigError
 from opencode_relay.response import LEEWAY
 
-_SOON = 14  # days before a certificate ends in which to renew it
-_DAY = 86400
 _MARKS = {True: "✓", False: "✗", None: "-"}
 _CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check saw; `ok` is None where it could not be made."""
-
-    check: str
-    ok: bool | None
-    seen: str
-
-
-class _Wrong(RelayError):
-    """A check failed; the sentence says what to do."""
-
-
 def doctor(
-    url: Annotated[str, typer.Argument(help="The relay's URL.")],
+    url: Annotated[str | None, typer.Argument(help="The relay's URL.")] = None,
     key: Annotated[
         str | None,
         typer.Option(envvar="OPENCODE_RELAY_KEY", help="An instance key, to try a whole login."),
     ] = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(help=f"An opencode's public URL: check its proxy; takes {HELD} seconds."),
+    ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Check a running relay as its clients do, with one whole login of a made-up code."""
-    with Client(url, key=key) as relay, httpx.Client() as web:
-        findings = Examination(relay, web, url, has_key=key is not None).findings()
+    """Check a running relay with one whole login of a made-up code, or an opencode's proxy."""
+    if url is None and instance is None:
+        raise ConfigError("Name a relay's URL, or an opencode's with --instance.")
+    findings: list[Finding] = []
+    with httpx.Client() as web:
+        if url is not None:
+            with Client(url, key=key) as relay:
+                findings += Examination(relay, web, url, has_key=key is not None).findings()
+        if instance is not None:
+            findings += InstanceExamination(web, instance).findings()
     good = all(finding.ok is not False for finding in findings)
     if as_json:
         rows = [{"check": f.check, "ok": f.ok, "seen": f.seen} for f in findings]
         print(json.dumps({"ok": good, "checks": rows}, ensure_ascii=False))
     else:
-        table = Table("", "Check", "What was seen", title=f"{url}", title_justify="left")
+        table = Table("", "Check", "What was seen")
         for finding in findings:
             table.add_row(_MARKS[finding.ok], finding.check, finding.seen.replace("[", "\\["))
         Console().print(table)
-        print("This relay is well." if good else "Something has to be mended: see the ✗ above.")
+        print("All is well." if good else "Something has to be mended: see the ✗ above.")
     if not good:
         sys.exit(1)
 
 
 class Examination:
-    """The checks, in the order in which one needs the other."""
+    """The checks of a relay, in the order in which one needs the other."""
 
     def __init__(self, relay: Client, web: httpx.Client, url: str, *, has_key: bool) -> None:
         self._relay = relay
@@ -80,8 +73,8 @@ class Examination:
 
     def findings(self) -> list[Finding]:
         """Make every check that can be made; each is named in words."""
-        checks: list[tuple[str, Callable[[], str | None]]] = [
-            ("certificate", self._certificate),
+        checks: list[Check] = [
+            ("certificate", lambda: certificate(self._url)),
             ("answers as a relay", self._discovery),
             ("store and keys", self._health),
             ("clock", self._clock),
@@ -89,51 +82,16 @@ class Examination:
             ("headers of its pages", self._headers),
             ("a whole login", self._login),
         ]
-        found: list[Finding] = []
-        for name, check in checks:
-            if any(one.ok is False for one in found[:2]):
-                found.append(Finding(name, None, "not tried"))
-                continue
-            try:
-                seen = check()
-            except (httpx.HTTPError, ValueError, LookupError, AttributeError) as wrong:
-                found.append(Finding(name, False, f"No usable answer ({type(wrong).__name__})."))
-            except RelayError as wrong:
-                found.append(Finding(name, False, str(wrong)))
-            else:
-                skipped = seen is None
-                words = "Give an instance key with --key to try this." if seen is None else seen
-                found.append(Finding(name, None if skipped else True, words))
-        return found
+        return carry_out(checks, needed=2)
 
     def _discovery(self) -> str:
         found = self._relay.discover()
         return f"protocol 1, version {str(found.get('version'))[:20]}, {found.get('enrolment')}"
 
-    def _certificate(self) -> str:
-        parts = urlsplit(self._url)
-        if parts.scheme != "https":
-            return "none needed on loopback"
-        address = (parts.hostname or "", parts.port or 443)
-        context = ssl.create_default_context()
-        try:
-            with (
-                socket.create_connection(address, timeout=10) as plain,
-                context.wrap_socket(plain, server_hostname=parts.hostname) as tls,
-            ):
-                ends = str((tls.getpeercert() or {}).get("notAfter", ""))
-                version = tls.version()
-        except OSError as wrong:
-            raise _Wrong(f"TLS fails: {wrong}.") from None
-        days = int((ssl.cert_time_to_seconds(ends) - time.time()) // _DAY)
-        if days < _SOON:
-            raise _Wrong(f"The certificate ends in {days} days: renew it now.")
-        return f"{version}, {days} days left"
-
     def _health(self) -> str:
         answer = self._web.get(f"{self._url}/healthz")
         if answer.status_code != httpx.codes.OK:
-            raise _Wrong("/healthz says that the store or the keys cannot be read.")
+            raise Wrong("/healthz says that the store or the keys cannot be read.")
         return "readable"
 
     def _clock(self) -> str:
@@ -143,14 +101,14 @@ class Examination:
         except ValueError:
             return "the relay sends no date"
         if apart >= LEEWAY:
-            raise _Wrong(f"It differs from this machine's by {int(apart)} s: mend the wrong one.")
+            raise Wrong(f"It differs from this machine's by {int(apart)} s: mend the wrong one.")
         return "agrees with this machine's"
 
     def _jwks(self) -> str:
         found = self._web.get(self._relay.discover()["jwks_uri"]).json()
         keys = [k for k in found.get("keys", []) if k.get("alg") == "ES256" and "d" not in k]
         if not keys or len(keys) != len(found["keys"]):
-            raise _Wrong("The key set must hold public ES256 keys and nothing else.")
+            raise Wrong("The key set must hold public ES256 keys and nothing else.")
         return f"{len(keys)} public"
 
     def _headers(self) -> str:
@@ -163,13 +121,13 @@ class Examination:
         if self._url.startswith("https://") and "strict-transport-security" not in headers:
             missing.append("strict-transport-security")
         if missing:
-            raise _Wrong(f"Something on the way takes these away or changes them: {missing}.")
+            raise Wrong(f"Something on the way takes these away or changes them: {missing}.")
         return "as the protocol says"
 
-    def _login(self) -> str | None:
+    def _login(self) -> str:
         found = self._relay.discover()
         if not self._has_key and found["enrolment"] != "open":
-            return None
+            raise NotTried("give an instance key with --key to try this")
         code = f"made-up-{secrets.token_hex(8)}"
         login = self._relay.open(name="doctor", provider="doctor", completion_code=True)
         try:
@@ -177,17 +135,17 @@ class Examination:
             page = self._web.get(login.redirect_uri, params=query)
             shown = re.search(r"<code[^>]*>([0-9A-Z]{4}-[0-9A-Z]{4})</code>", page.text)
             if shown is None:
-                raise _Wrong(f"The callback answered {page.status_code} and no completion code.")
+                raise Wrong(f"The callback answered {page.status_code} and no completion code.")
             self._relay.complete(login, shown[1])
             if self._relay.wait(login, 30) != {"code": code}:
-                raise _Wrong("Another code came back than was sent.")
+                raise Wrong("Another code came back than was sent.")
         finally:
             self._relay.finish(login)
         _erased(self._relay, login)
         return "opened, sealed, collected, verified, erased"
 
 
-def _erased(relay: Client, login: Any) -> None:
+def _erased(relay: Client, login: OpenLogin) -> None:
     try:
         relay.wait(login, 5)
     except LoginOver as over:
@@ -195,4 +153,4 @@ def _erased(relay: Client, login: Any) -> None:
             return
     except ClientError:
         pass
-    raise _Wrong("The login is still there after it was finished.")
+    raise Wrong("The login is still there after it was finished.")
