@@ -3,12 +3,12 @@
 import { noticeDisconnect } from "./accounts.js";
 import { printable } from "./http.js";
 import * as relay from "./relay.js";
-import { type RelayLogin, issFits, redeemCode } from "./relay-login.js";
-import { KeysUnavailable, ResponseRefused, openResponse } from "./sealed.js";
+import { NOT_IN_TIME, type RelayLogin, redeemCode, verify } from "./relay-login.js";
+import { KeysUnavailable } from "./sealed.js";
 
 const OVER: Readonly<Record<string, string>> = {
   "login-declined": "the sign-in was declined on the relay's page",
-  "login-expired": "the sign-in was not finished in time: begin again",
+  "login-expired": NOT_IN_TIME,
   "login-cancelled": "the relay cancelled the login: begin again",
   "login-not-found": "the relay no longer knows the login: begin again",
 };
@@ -18,7 +18,7 @@ export async function collect(login: RelayLogin): Promise<void> {
   const { discovery, opened, context } = login;
   let troubles = 0;
   while (!login.isOver) {
-    if (Date.now() > login.deadline) return login.fail(OVER["login-expired"]!);
+    if (Date.now() > login.deadline) return login.fail(NOT_IN_TIME);
     const { collectVerifier } = login.secrets;
     const got = await relay.collect(discovery, opened, collectVerifier, opened.maxWait, login.over);
     await noticeDisconnect(context.log);
@@ -56,22 +56,13 @@ function backOff(troubles: number): number {
 
 /** What the relay released. Throws `KeysUnavailable`, or an error that says why it is refused. */
 async function received(login: RelayLogin, sealed: string): Promise<void> {
-  const { discovery, opened, secrets, idp } = login;
-  const keys = relay.signingKeys(discovery);
-  let parameters: ReadonlyMap<string, string>;
-  try {
-    parameters = await openResponse(sealed, secrets.keys, keys, discovery.issuer, opened.loginId);
-  } catch (error) {
-    if (!(error instanceof ResponseRefused)) throw error;
-    throw new Error(`the relay's response is refused: ${error.message}`);
-  }
-  if (!issFits(idp, parameters)) {
-    throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);
-  }
-  const error = parameters.get("error");
-  if (error) {
-    const more = printable(parameters.get("error_description"));
-    throw new Error(`${idp.issuer} answered ${printable(error)}${more ? ` (${more})` : ""}`);
-  }
+  const parameters = await verify(login, sealed);
+  if (parameters.has("error")) throw new Error(refusal(login, parameters));
   await redeemCode(login, parameters.get("code"));
+}
+
+/** What the identity provider answered in place of a code, fit for the log. */
+export function refusal({ idp }: RelayLogin, parameters: ReadonlyMap<string, string>): string {
+  const more = printable(parameters.get("error_description"));
+  return `${idp.issuer} answered ${printable(parameters.get("error"))}${more ? ` (${more})` : ""}`;
 }

@@ -8,7 +8,15 @@ import type { Context } from "./logins.js";
 import { type Authorization, type Client, type Hooks, logger } from "./opencode.js";
 import { discover } from "./relay.js";
 import { type Settings, readSettings } from "./settings.js";
-import { isRegistered, providerName, relaySignIn, resumable, resume } from "./signin.js";
+import {
+  isRegistered,
+  providerName,
+  relaySignIn,
+  resumable,
+  resume,
+  whyNoListener,
+  whyNoRedirect,
+} from "./signin.js";
 
 const RELAY_METHOD = 0;
 
@@ -30,9 +38,13 @@ async function server(
     try {
       const set = settings();
       name = providerName(set);
+      // At once: the reverse proxy has nobody to send a browser to before.
+      const why = set.publicUrl() === undefined ? "" : await whyNoListener(set, log);
+      if (why) log("warn", `publicUrl is not used until its address is free: ${why}`);
       const found = await discover(set.relay());
       const key = await set.key();
-      pastes = !key || !found.pairingCodes || !isRegistered(found, set);
+      const redirects = why === undefined && whyNoRedirect(found, set, key) === undefined;
+      pastes = !redirects && (!key || !found.pairingCodes || !isRegistered(found, set));
     } catch (error) {
       log("error", (error as Error).message);
     }

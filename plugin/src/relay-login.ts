@@ -6,8 +6,10 @@ import { storeAccount } from "./accounts.js";
 import { type Idp, redeem } from "./idp.js";
 import { type Context, Login, liveLogins } from "./logins.js";
 import type { Result } from "./opencode.js";
-import { type Discovery, type OpenedLogin, finish } from "./relay.js";
-import type { LoginKeys } from "./sealed.js";
+import { type Discovery, type OpenedLogin, finish, signingKeys } from "./relay.js";
+import { type LoginKeys, ResponseRefused, openResponse } from "./sealed.js";
+
+export const NOT_IN_TIME = "the sign-in was not finished in time: begin again";
 
 export interface Secrets {
   /** Proves to the relay that the login is ours; PKCE's proves it to the identity provider. */
@@ -18,20 +20,39 @@ export interface Secrets {
 
 export class RelayLogin extends Login {
   readonly resumeToken = randomText();
-  readonly deadline: number;
+  /** Milliseconds since 1970. */
+  deadline: number;
+  #opened: OpenedLogin | undefined;
   #secrets: Secrets | undefined;
 
+  /** `lifetime` in seconds, of a login that the relay has not opened yet. */
   constructor(
     context: Context,
     readonly discovery: Discovery,
-    readonly opened: OpenedLogin,
     readonly idp: Idp,
     readonly redirectUri: string,
     secrets: Secrets,
+    lifetime = 0,
   ) {
     super(context);
     this.#secrets = secrets;
+    this.deadline = Date.now() + lifetime * 1000;
+  }
+
+  /** Throws while the relay has not opened it. */
+  get opened(): OpenedLogin {
+    if (!this.#opened) throw new Error("the login is not opened yet");
+    return this.#opened;
+  }
+
+  get isOpened(): boolean {
+    return this.#opened !== undefined;
+  }
+
+  opens(opened: OpenedLogin): this {
+    this.#opened = opened;
     this.deadline = Date.now() + opened.expiresIn * 1000;
+    return this;
   }
 
   /** Throws once the login is over: its keys are forgotten then. */
@@ -42,20 +63,42 @@ export class RelayLogin extends Login {
 
   /** True where the person types or pastes something into opencode. */
   get byCode(): boolean {
-    return this.opened.confirmation === "completion_code";
+    return this.#opened?.confirmation === "completion_code";
   }
 
   override end(result: Result): void {
     const secrets = this.#secrets;
     this.#secrets = undefined;
     // Nothing more can come by way of the relay.
-    if (secrets) void finish(this.opened, secrets.collectVerifier);
+    if (secrets && this.#opened) void finish(this.#opened, secrets.collectVerifier);
     super.end(result);
   }
 }
 
 export function relayLogins(): RelayLogin[] {
   return liveLogins().filter((login) => login instanceof RelayLogin);
+}
+
+/**
+ * Opens a sealed response with every check, and returns the callback's parameters. Throws
+ * `KeysUnavailable`, or an error that says why it is refused.
+ */
+export async function verify(
+  { discovery, opened, secrets, idp }: RelayLogin,
+  sealed: string,
+): Promise<ReadonlyMap<string, string>> {
+  const keys = signingKeys(discovery);
+  let parameters: ReadonlyMap<string, string>;
+  try {
+    parameters = await openResponse(sealed, secrets.keys, keys, discovery.issuer, opened.loginId);
+  } catch (error) {
+    if (!(error instanceof ResponseRefused)) throw error;
+    throw new Error(`the relay's response is refused: ${error.message}`);
+  }
+  if (!issFits(idp, parameters)) {
+    throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);
+  }
+  return parameters;
 }
 
 /** Redeems a code and stores the account. Throws an error that says why not. */

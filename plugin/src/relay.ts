@@ -5,7 +5,17 @@ import { createRemoteJWKSet, type JWTVerifyGetKey } from "jose";
 import { type Answer, Unreachable, parseUrl, printable, problemSlug, request } from "./http.js";
 
 /** The relay refuses, or is not one this plugin can use; the message says what to do about it. */
-export class RelayError extends Error {}
+export class RelayError extends Error {
+  constructor(
+    message: string,
+    /** What the relay calls the problem, where it named one. */
+    readonly slug?: string,
+    /** What the relay's operator can run against it. */
+    readonly command?: string,
+  ) {
+    super(message);
+  }
+}
 
 export interface Discovery {
   readonly issuer: string;
@@ -14,6 +24,10 @@ export interface Discovery {
   readonly jwksUri: string;
   /** True if an enrolled instance may confirm by a pairing code. */
   readonly pairingCodes: boolean;
+  /** True if it offers delivery `redirect`. */
+  readonly redirects: boolean;
+  /** Seconds that a login lives. */
+  readonly loginLifetime: number;
   readonly registeredClients: readonly { issuer: string; clientId: string }[];
 }
 
@@ -21,6 +35,8 @@ export interface OpenRequest {
   collect_challenge: string;
   encryption_key: { kty: string; crv: string; x: string; y: string };
   confirmation?: "completion_code";
+  delivery?: "redirect";
+  return_url?: string;
   name: string;
   provider: string;
   idp_issuer?: string;
@@ -31,7 +47,7 @@ export interface OpenedLogin {
   readonly url: string;
   readonly loginId: string;
   readonly state: string;
-  readonly confirmation: "pairing_code" | "completion_code";
+  readonly confirmation: "pairing_code" | "completion_code" | "none";
   readonly pairingCode: string | undefined;
   /** Seconds. */
   readonly expiresIn: number;
@@ -91,6 +107,8 @@ export async function discover(relay: string): Promise<Discovery> {
     loginsEndpoint: endpoint("logins_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     pairingCodes: asList(body["confirmations_supported"]).includes("pairing_code"),
+    redirects: asList(body["deliveries_supported"]).includes("redirect"),
+    loginLifetime: typeof body["login_lifetime"] === "number" ? body["login_lifetime"] : 600,
     registeredClients: registeredClients(body["registered_clients"]),
   };
 }
@@ -115,7 +133,7 @@ export async function open(
     throw unreachable(relay.issuer, error);
   }
   const { status, body } = answer;
-  if (status !== 201) throw new RelayError(openRefused(relay.issuer, answer));
+  if (status !== 201) throw openRefused(relay.issuer, key, login, answer);
   const loginId = body["login_id"];
   const state = body["state"];
   const confirmation = body["confirmation"];
@@ -127,7 +145,10 @@ export async function open(
     !/^[\w-]{22,128}$/.test(loginId) ||
     typeof state !== "string" ||
     !state ||
-    (confirmation !== "pairing_code" && confirmation !== "completion_code") ||
+    (confirmation !== "pairing_code" &&
+      confirmation !== "completion_code" &&
+      confirmation !== "none") ||
+    (confirmation === "none") !== (login.delivery === "redirect") ||
     (login.confirmation && confirmation !== login.confirmation) ||
     (confirmation === "pairing_code") !== /^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(String(pairingCode)) ||
     typeof expiresIn !== "number" ||
@@ -244,9 +265,25 @@ function unreachable(relay: string, error: unknown): RelayError {
   );
 }
 
-function openRefused(relay: string, answer: Answer): string {
-  const set = '"key" or "keyFile" (OPENCODE_RELAY_KEY, OPENCODE_RELAY_KEY_FILE)';
+function openRefused(
+  relay: string,
+  key: string | undefined,
+  login: OpenRequest,
+  answer: Answer,
+): RelayError {
   const slug = problemSlug(relay, answer);
+  if (slug === "return-url-not-allowed") {
+    // An instance key begins with the instance's id.
+    const id = /^ocr_([0-9a-z]{12})_/.exec(key ?? "")?.[1] ?? "ID";
+    const command = `opencode-relay instances update ${id} --return-url ${login.return_url}`;
+    const why = `${relay} sends nobody back to ${login.return_url}`;
+    return new RelayError(`${why}: its operator registers it with ${command}`, slug, command);
+  }
+  return new RelayError(whyRefused(relay, slug, answer), slug);
+}
+
+function whyRefused(relay: string, slug: string | undefined, answer: Answer): string {
+  const set = '"key" or "keyFile" (OPENCODE_RELAY_KEY, OPENCODE_RELAY_KEY_FILE)';
   if (slug === "instance-key-required") return `${relay} wants an instance key: set ${set}`;
   if (slug === "instance-key-invalid") {
     return `${relay} does not accept the instance key: set ${set} to one that is enrolled there`;

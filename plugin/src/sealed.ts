@@ -5,6 +5,7 @@ import {
   type JWTVerifyGetKey,
   calculateJwkThumbprint,
   compactDecrypt,
+  decodeProtectedHeader,
   errors,
   exportJWK,
   generateKeyPair,
@@ -34,6 +35,15 @@ export async function makeKeys(): Promise<LoginKeys> {
     publicKey,
     thumbprint: await calculateJwkThumbprint(publicKey),
   };
+}
+
+/** The thumbprint of the key a response says it is sealed to: read, not checked. */
+export function recipient(sealed: string): string | undefined {
+  try {
+    return decodeProtectedHeader(sealed).kid;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

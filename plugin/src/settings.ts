@@ -6,7 +6,7 @@ import { isSecure, parseUrl } from "./http.js";
 
 export const OPENAI_ISSUER = "https://auth.openai.com";
 const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
-const OPTIONS = ["relay", "key", "keyFile", "issuer", "clientId"];
+const OPTIONS = ["relay", "key", "keyFile", "issuer", "clientId", "publicUrl", "listen"];
 
 /** Something is set wrongly; the message says what, and what to set. */
 export class SettingsError extends Error {}
@@ -19,7 +19,16 @@ export interface Settings {
   readonly clientId: string;
   /** Read anew each time, so that a replaced key file needs no restart. Throws `SettingsError`. */
   readonly key: () => Promise<string | undefined>;
+  /** opencode's address in a browser, an origin; `auto` finds it out. Throws `SettingsError`. */
+  readonly publicUrl: () => string | undefined;
+  /** Where the reverse proxy finds the plugin. Throws `SettingsError`. */
+  readonly listen: () => Address;
 }
+
+/** A TCP address or the path of a Unix socket. */
+export type Address = { host: string; port: number } | { path: string };
+
+export const AUTO = "auto";
 
 /** Throws `SettingsError`. */
 export function readSettings(
@@ -53,6 +62,8 @@ export function readSettings(
     issuer,
     clientId,
     key: keyReader(option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")),
+    publicUrl: () => publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
+    listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
   };
 }
 
@@ -70,6 +81,35 @@ function relayOrigin(text: string | undefined, env: Environment): string {
   }
   refuseProxied(url, env);
   return url.origin;
+}
+
+function publicOrigin(text: string | undefined): string | undefined {
+  if (text === undefined || text === AUTO) return text;
+  const set = 'set the option "publicUrl" or OPENCODE_PUBLIC_URL';
+  const url = parseUrl(text);
+  if (!url || !isSecure(url)) {
+    throw new SettingsError(
+      `opencode's public URL must be an https URL (http on loopback only) or "auto": ${set}`,
+    );
+  }
+  if (text.replace(/\/$/, "") !== url.origin) {
+    throw new SettingsError(
+      `opencode's public URL must be an origin such as ${url.origin}, without a path: ${set}`,
+    );
+  }
+  return url.origin;
+}
+
+function listenAddress(text: string): Address {
+  if (/^unix:\/./.test(text)) return { path: text.slice("unix:".length) };
+  const [, six, four, digits] = /^(?:\[([\da-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const host = six ?? four;
+  const port = Number(digits);
+  if (host && port >= 1 && port <= 65535) return { host, port };
+  throw new SettingsError(
+    'the option "listen" (OPENCODE_RELAY_LISTEN) must be an address and a port, such as ' +
+      "127.0.0.1:4097, or unix:/path",
+  );
 }
 
 // http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in

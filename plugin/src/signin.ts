@@ -5,15 +5,36 @@ import { hostname } from "node:os";
 import { noticeDisconnect } from "./accounts.js";
 import { collect } from "./collecting.js";
 import { entered } from "./entered.js";
-import { LOOPBACK_REDIRECT_URI, authorizationUrl, findIdp } from "./idp.js";
-import type { Context } from "./logins.js";
+import { type Idp, LOOPBACK_REDIRECT_URI, authorizationUrl, findIdp } from "./idp.js";
+import { listening } from "./listener.js";
+import type { Context, } from "./logins.js";
 import type { Authorization } from "./opencode.js";
-import { type Discovery, discover, open } from "./relay.js";
-import { RelayLogin, challenge, randomText, relayLogins, sameText } from "./relay-login.js";
+import { RedirectLogin } from "./redirect-login.js";
+import {
+  type Discovery,
+  type OpenRequest,
+  type OpenedLogin,
+  RelayError,
+  discover,
+  open,
+} from "./relay.js";
+import { RelayLogin, type Secrets, challenge, randomText, relayLogins, sameText } from "./relay-login.js";
 import { makeKeys } from "./sealed.js";
-import { OPENAI_ISSUER, type Settings } from "./settings.js";
+import { AUTO, OPENAI_ISSUER, type Settings } from "./settings.js";
 
-/** Opens a login and begins to collect. Throws an error whose message says what is wrong. */
+/** Everything a login is made of but the relay's answer. */
+interface Attempt {
+  readonly context: Context;
+  readonly settings: Settings;
+  readonly discovery: Discovery;
+  readonly idp: Idp;
+  readonly registered: boolean;
+  readonly secrets: Secrets;
+  /** Opens the login at the relay, in the given way. Throws `RelayError`. */
+  open(how: Partial<OpenRequest>): Promise<OpenedLogin>;
+}
+
+/** Opens a login. Throws an error whose message says what is wrong. */
 export async function relaySignIn(context: Context, settings: Settings): Promise<Authorization> {
   await noticeDisconnect(context.log);
   const [discovery, idp, key] = await Promise.all([
@@ -21,23 +42,108 @@ export async function relaySignIn(context: Context, settings: Settings): Promise
     findIdp(settings),
     settings.key(),
   ]);
-  const registered = isRegistered(discovery, settings);
   const secrets = {
     collectVerifier: randomText(),
     pkceVerifier: randomText(),
     keys: await makeKeys(),
   };
-  const opened = await open(discovery, key, {
+  const request = {
     collect_challenge: challenge(secrets.collectVerifier),
     encryption_key: secrets.keys.publicKey,
-    // opencode can show a pairing code or take an input, not both, and what is pasted needs one.
-    ...(registered ? {} : { confirmation: "completion_code" }),
     name: `opencode on ${hostname().replace(/[^\w.-]+/g, "-") || "a server"}`.slice(0, 64),
     provider: providerName(settings),
     ...(idp.sendsIss ? { idp_issuer: idp.issuer } : {}),
-  });
+  };
+  const attempt: Attempt = {
+    context,
+    settings,
+    discovery,
+    idp,
+    registered: isRegistered(discovery, settings),
+    secrets,
+    open: (how) => open(discovery, key, { ...request, ...how }),
+  };
+  const publicUrl = settings.publicUrl();
+  if (publicUrl === undefined) return await byPolling(attempt);
+  const why =
+    whyNoRedirect(discovery, settings, key) ?? (await whyNoListener(settings, context.log));
+  if (why === undefined) {
+    try {
+      return await byRedirect(attempt, publicUrl);
+    } catch (error) {
+      if (!(error instanceof RelayError) || error.slug !== NOT_OFFERED) throw error;
+    }
+  }
+  context.log("warn", `publicUrl is not used, this sign-in polls: ${why ?? noRedirect(discovery)}`);
+  return await byPolling(attempt);
+}
+
+const NOT_OFFERED = "redirect-not-offered";
+
+function noRedirect({ issuer }: Discovery): string {
+  return `${issuer} does not offer delivery redirect: its operator demands a completion code`;
+}
+
+/** Why a response cannot come back with the browser, if it cannot. */
+export function whyNoRedirect(
+  discovery: Discovery,
+  settings: Settings,
+  key: string | undefined,
+): string | undefined {
+  if (!discovery.redirects) return noRedirect(discovery);
+  if (!key) return "it takes an instance key (OPENCODE_RELAY_KEY)";
+  // The browser would end at a localhost address where nothing listens, and opencode would show
+  // no input for what is to be pasted.
+  if (!isRegistered(discovery, settings)) {
+    return `${discovery.redirectUri} is not registered at ${settings.issuer}, so its answer is pasted`;
+  }
+  return undefined;
+}
+
+/** Why the plugin cannot be reached by a browser, if it cannot. Throws `SettingsError`. */
+export async function whyNoListener(settings: Settings, log: Context["log"]): Promise<string | undefined> {
+  return await listening(settings.listen(), log).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}
+
+async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authorization> {
+  const { context, discovery, idp, secrets, settings } = attempt;
+  const login = new RedirectLogin(
+    context,
+    discovery,
+    idp,
+    discovery.redirectUri,
+    secrets,
+    (returnUrl) => attempt.open({ delivery: "redirect", return_url: returnUrl }),
+    publicUrl,
+    providerName(settings),
+  );
+  if (publicUrl !== AUTO) {
+    try {
+      await login.open(publicUrl);
+    } catch (error) {
+      login.end({ type: "failed" });
+      throw error;
+    }
+  }
+  void login.watch();
+  return {
+    url: login.link,
+    method: "auto",
+    // opencode's page shows what follows the last colon in a box "Confirmation code".
+    instructions: "Sign in through the link. Confirmation code: none, nothing to type",
+    callback: () => login.answered,
+  };
+}
+
+async function byPolling(attempt: Attempt): Promise<Authorization> {
+  const { context, discovery, idp, registered, secrets } = attempt;
+  // opencode can show a pairing code or take an input, not both, and what is pasted needs one.
+  const opened = await attempt.open(registered ? {} : { confirmation: "completion_code" });
   const redirectUri = registered ? discovery.redirectUri : LOOPBACK_REDIRECT_URI;
-  const login = new RelayLogin(context, discovery, opened, idp, redirectUri, secrets);
+  const login = new RelayLogin(context, discovery, idp, redirectUri, secrets).opens(opened);
   void collect(login);
   return authorization(login);
 }
@@ -61,7 +167,9 @@ export function resumable(directory: string): string | undefined {
 
 /** The same login once more, for an opencode that has forgotten it. */
 export function resume(token: string): Authorization | undefined {
-  const login = relayLogins().find((candidate) => sameText(candidate.resumeToken, token));
+  const login = relayLogins().find(
+    (candidate) => candidate.byCode && sameText(candidate.resumeToken, token),
+  );
   return login && authorization(login);
 }
 

@@ -1,0 +1,43 @@
+/** `/auth/callback`: the browser comes back with the sealed response. */
+
+import { refusal } from "./collecting.js";
+import * as pages from "./pages.js";
+import { type RedirectLogin, redirectLogins } from "./redirect-login.js";
+import { redeemCode, verify } from "./relay-login.js";
+import { KeysUnavailable, recipient } from "./sealed.js";
+import type { Visit } from "./visit.js";
+
+export async function callback({ parameters, browser }: Visit): Promise<pages.Answer> {
+  const sealed = parameters?.get("response");
+  if (!sealed || parameters?.size !== 1) return pages.refusal("malformed");
+  const kid = recipient(sealed);
+  if (!kid) return pages.refusal("malformed");
+  const login = redirectLogins().find((one) => one.secrets.keys.thumbprint === kid);
+  if (!login) return pages.refusal("over");
+  // Before anything is decrypted: another browser's response may carry another person's code.
+  if (!login.belongsTo(browser)) {
+    login.context.log("warn", "a response is refused: another browser began this login");
+    return pages.refusal("wrongBrowser");
+  }
+  let answer: ReadonlyMap<string, string>;
+  try {
+    answer = await verify(login, sealed);
+  } catch (error) {
+    if (login.isOver) return pages.refusal("over", login);
+    login.context.log("warn", (error as Error).message);
+    if (!(error instanceof KeysUnavailable)) return pages.refusal("refused", login);
+    return pages.refusal("keysUnavailable", login, { "retry-after": "5" });
+  }
+  if (answer.has("error")) {
+    login.fail(refusal(login, answer));
+    return pages.idpError(login, answer.get("error"));
+  }
+  // A reload while the code is being redeemed waits for the same end.
+  if (login.takesAnswer()) void take(login, answer.get("code"));
+  const { type } = await login.ended;
+  return type === "success" ? pages.done(login) : pages.refusal("failed", login);
+}
+
+async function take(login: RedirectLogin, code: string | undefined): Promise<void> {
+  await redeemCode(login, code).catch((error: Error) => login.fail(error.message));
+}
