@@ -8,7 +8,6 @@ import pytest
 pytest_plugins = ["pytester"]
 
 
-
 HERE = Path(__file__).parent
 
 
