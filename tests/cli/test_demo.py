@@ -12,6 +12,8 @@ import httpx
 import pytest
 from opencode_relay.cli import demo
 from opencode_relay.cli.demo_idp import CLIENT_ID, IdP, challenge_of
+from opencode_relay.cli.demo_person import NAME, hidden_fields
+from opencode_relay.cli.demo_told import DemoFailed
 from opencode_relay.cli.loopback import Loopback
 
 COMMAND = [sys.executable, "-m", "opencode_relay.cli", "demo"]
@@ -32,8 +34,21 @@ def test_json() -> None:
     done = subprocess.run([*COMMAND, "--json"], capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
     assert told["ok"] is True
-    assert told["account"] == demo.PERSON
+    assert told["account"] == NAME
     assert [step["who"] for step in told["steps"]][-1] == "check"
+
+
+def test_locked_as_json() -> None:
+    command = [*COMMAND, "--locked", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["ok"] is True
+
+
+def test_locked() -> None:
+    done = subprocess.run([*COMMAND, "--locked"], capture_output=True, text=True, check=True)
+    for step in ("http://localhost:1455", "sends the browser on", "shows a completion code"):
+        assert step in done.stdout
+    assert "It worked" in done.stdout
 
 
 def test_a_person_can_play() -> None:
@@ -48,10 +63,10 @@ def test_a_person_can_play() -> None:
         assert code
         with httpx.Client(follow_redirects=True) as web:
             page = web.get(link[0])
-            form = demo._hidden(page) | {"login": "grace"}
+            form = hidden_fields(page) | {"login": "grace"}
             page = web.post(page.url.copy_with(query=None), data=form)
             origin = f"http://{page.url.host}:{page.url.port}"
-            form = demo._hidden(page) | {"pairing_code": code[0], "decision": "allow"}
+            form = hidden_fields(page) | {"pairing_code": code[0], "decision": "allow"}
             page = web.post(f"{origin}/auth/confirm", data=form, headers={"Origin": origin})
             assert page.url.path == "/auth/done"
         rest = running.stdout.read()
@@ -62,7 +77,7 @@ def test_a_person_can_play() -> None:
 def test_a_code_that_was_not_redeemed_once_is_a_failure() -> None:
     idp = IdP()
     idp.codes = ["a"]
-    with pytest.raises(demo._DemoFailed):
+    with pytest.raises(DemoFailed):
         demo._check(idp, Path())
 
 
@@ -93,7 +108,7 @@ def test_the_idp_refuses_requests_that_are_not_the_demos(idp: IdP, name: str) ->
 
 def test_the_idp_redeems_once_and_with_the_verifier(idp: IdP) -> None:
     with Loopback(idp.app) as url:
-        form = demo._hidden(_authorize(url)) | {"login": "ada"}
+        form = hidden_fields(_authorize(url)) | {"login": "ada"}
         first = httpx.post(f"{url}/authorize", data=form)
         assert first.headers["location"].startswith("http://127.0.0.1:9/auth/callback?code=")
         assert httpx.post(f"{url}/authorize", data=form).status_code == 400
@@ -101,7 +116,7 @@ def test_the_idp_redeems_once_and_with_the_verifier(idp: IdP) -> None:
         good = {"code": code, "code_verifier": "v" * 43}
         assert httpx.post(f"{url}/token", data=good).json()["account"] == "ada"
         assert httpx.post(f"{url}/token", data=good).status_code == 400
-        form = demo._hidden(_authorize(url)) | {"login": "ada"}
+        form = hidden_fields(_authorize(url)) | {"login": "ada"}
         httpx.post(f"{url}/authorize", data=form)
         stolen = {"code": idp.codes[-1], "code_verifier": "w" * 43}
         assert httpx.post(f"{url}/token", data=stolen).status_code == 400

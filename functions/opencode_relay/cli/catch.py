@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -42,18 +43,23 @@ def catch(
 ) -> None:
     """Send sign-ins that end on localhost:1455 of this machine on to the relay."""
     catcher = Catcher(addresses.origin(relay, "--relay"))
-    listeners = _listen()  # before it is said, so that who reads it can go on
+    listeners = listen()  # before it is said, so that who reads it can go on
     print(f"Waiting on http://localhost:{PORT}{PATH} for sign-ins through {relay}", flush=True)
     print("Sign in now, in a browser on this machine. Ctrl-C ends this.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(catcher, listeners, once=once))
 
 
+def _say(words: str) -> None:
+    print(words, flush=True)
+
+
 class Catcher:
     """Answers top-level navigations to the callback, and nothing else."""
 
-    def __init__(self, relay: str) -> None:
+    def __init__(self, relay: str, say: Callable[[str], None] = _say) -> None:
         self._relay = relay
+        self._say = say
         self._pages = Pages(relay)
         self.passed_on = asyncio.Event()
         route = Route(PATH, self.callback, methods=["GET"])
@@ -71,9 +77,9 @@ class Catcher:
         # A filter, not a check: the relay verifies the state. It leaves other programs' sign-ins
         # alone, and sends nobody's code to a relay that did not open the login.
         if not state.startswith(STATE_BEGINS) or unverified_issuer(state) != self._relay:
-            print("Left alone: an answer that is not for this relay.", flush=True)
+            self._say("Left alone: an answer that is not for this relay.")
             return self._pages.not_carried(404, self._relay)
-        print("Passed on: an answer for this relay. Go on in the browser.", flush=True)
+        self._say("Passed on: an answer for this relay. Go on in the browser.")
         self.passed_on.set()
         # A page, not a 3xx: an identity provider's form-action holds for a chain of redirects.
         return self._pages.carry(
@@ -88,7 +94,7 @@ def _is_navigation(request: Request) -> bool:
     return sent in {_NAVIGATION, (None, None)} and headers.get("host") in _HOSTS
 
 
-def _listen() -> list[socket.socket]:
+def listen() -> list[socket.socket]:
     listeners = []
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
 import secrets
 import tempfile
 import time
-from html.parser import HTMLParser
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 import httpx
 import typer
 from starlette.types import ASGIApp
 
+from opencode_relay.cli.catch import PATH, PORT, Catcher, listen
 from opencode_relay.cli.demo_idp import CLIENT_ID, IdP, challenge_of
+from opencode_relay.cli.demo_person import Person
+from opencode_relay.cli.demo_told import DemoFailed, Told
 from opencode_relay.cli.home import AsJSON, Home
 from opencode_relay.cli.loopback import Loopback
-from opencode_relay.client import Client
-from opencode_relay.errors import RelayError
+from opencode_relay.client import Client, OpenLogin
 from opencode_relay.instances import Instance
 from opencode_relay.keyring import Keys
 from opencode_relay.relay import Relay
@@ -29,20 +31,25 @@ from opencode_relay.secret import Secret
 from opencode_relay.settings import Settings
 from opencode_relay.web.app import make_app
 
-PERSON = "ada"
 _PROVIDER = "The demo's identity provider"
-_SHOWN = 12  # characters of a secret
 
 
 def demo(
     browser: Annotated[
         bool, typer.Option("--browser", help="Play the person yourself, in your browser.")
     ] = False,
+    locked: Annotated[
+        bool,
+        typer.Option(
+            "--locked",
+            help="With an identity provider that redirects to localhost only, as ChatGPT's does.",
+        ),
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Show a complete login: a relay, an identity provider and an instance on this machine."""
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    told, idp = _Told(as_json), IdP()
+    told, idp = Told(as_json), IdP()
     instance, key = Instance.enrol("The demo's instance", [], time.time())
     with tempfile.TemporaryDirectory(prefix="opencode-relay-demo-") as directory:
         data = Path(directory)
@@ -58,151 +65,115 @@ def demo(
         with (
             Loopback(relay_app) as relay_url,
             Loopback(idp.app) as idp_url,
+            _catcher(relay_url, wanted=locked),
             Client(relay_url, key=key.reveal()) as relay,
         ):
-            idp.redirect_uri = f"{relay_url}/auth/callback"
             told.step("relay", "runs", url=relay_url, identity_provider=idp_url)
-            account = _sign_in(told, relay, idp_url, browser=browser)
+            idp.redirect_uri = f"{relay_url}/auth/callback"
+            if locked:
+                idp.redirect_uri = f"http://localhost:{PORT}{PATH}"
+                told.step("catcher", "waits on the person's machine", url=idp.redirect_uri)
+            account = _Instance(told, relay, idp, browser=browser).sign_in(locked=locked)
         _check(idp, data)
         told.step("check", "redeemed once, with PKCE; no file of the relay held the code")
         told.end(account)
 
 
-def _sign_in(told: _Told, relay: Client, idp_url: str, *, browser: bool) -> str:
-    """Play the instance."""
-    login = relay.open(provider=_PROVIDER, idp_issuer=idp_url)
-    if login.pairing_code is None:
-        raise _DemoFailed("The relay gave no pairing code.")
-    told.step(
-        "instance",
-        "opened a login: POST /v1/logins",
-        login_id=login.login_id,
-        state=login.state,
-        redirect_uri=login.redirect_uri,
-        pairing_code=login.pairing_code,
-    )
-    verifier = Secret(secrets.token_urlsafe(32))
-    query = {
-        "response_type": "code",
-        "client_id": CLIENT_ID,
-        "redirect_uri": login.redirect_uri,
-        "state": login.state.reveal(),
-        "code_challenge": challenge_of(verifier.reveal()),
-        "code_challenge_method": "S256",
-    }
-    link = f"{idp_url}/authorize?{urlencode(query)}"
-    if browser:
-        told.ask(link, login.pairing_code.reveal())
-    else:
-        _play_the_person(told, link, relay_url=login.redirect_uri, code=login.pairing_code.reveal())
-    params = relay.wait(login)
-    told.step("instance", "collected and opened the sealed response", **_secret(params))
-    if "error" in params:
-        raise _DemoFailed("The identity provider answered with an error.")
-    form = {
-        "grant_type": "authorization_code",
-        "client_id": CLIENT_ID,
-        "code": params["code"],
-        "redirect_uri": login.redirect_uri,
-        "code_verifier": verifier.reveal(),
-    }
-    answer = httpx.post(f"{idp_url}/token", data=form)
-    if answer.status_code != httpx.codes.OK:
-        raise _DemoFailed("The identity provider refused the authorization code.")
-    tokens = answer.json()
-    token = Secret(tokens["access_token"])
-    told.step("instance", "redeemed the code: POST /token", access_token=token)
-    relay.finish(login)
-    told.step("instance", "ended the login: DELETE /v1/logins/{login_id}")
-    return str(tokens["account"])
+@contextlib.contextmanager
+def _catcher(relay_url: str, *, wanted: bool) -> Iterator[None]:
+    """Listen on localhost:1455 as `opencode-relay catch` does. Raises ConfigError."""
+    if not wanted:
+        yield
+        return
+    with Loopback(lambda _: Catcher(relay_url, say=lambda _: None).app, listen()):
+        yield
 
 
-def _play_the_person(told: _Told, link: str, *, relay_url: str, code: str) -> None:
-    """Do what a person does in a browser: sign in, then type the pairing code and press Allow."""
-    with httpx.Client() as web:
-        page = web.get(link)
-        told.step("person", "opened the link", status=page.status_code)
-        answer = web.post(page.url.copy_with(query=None), data=_hidden(page) | {"login": PERSON})
-        if answer.status_code != httpx.codes.SEE_OTHER:
-            raise _DemoFailed("The identity provider did not redirect.")
-        told.step("identity provider", "redirects to the relay", status=answer.status_code)
-        page = web.get(answer.headers["location"])
-        told.step("relay", "asks for the pairing code", status=page.status_code)
-        origin = str(page.url.copy_with(raw_path=b"/")).rstrip("/")
-        form = _hidden(page) | {"pairing_code": code, "decision": "allow"}
-        answer = web.post(f"{origin}/auth/confirm", data=form, headers={"Origin": origin})
-        if answer.status_code != httpx.codes.SEE_OTHER:
-            raise _DemoFailed(f"{relay_url} did not accept the pairing code.")
-        sealed = Secret(form["response"])
-        told.step(
-            "person", "typed the code and pressed Allow", pairing_code=Secret(code), response=sealed
+class _Instance:
+    """Plays the instance that wants the code."""
+
+    def __init__(self, told: Told, relay: Client, idp: IdP, *, browser: bool) -> None:
+        self._told = told
+        self._relay = relay
+        self._idp = idp
+        self._browser = browser
+
+    def sign_in(self, *, locked: bool) -> str:
+        """Return the account whose token it holds in the end."""
+        issuer = self._idp.issuer
+        # Where a page may be pasted, and pages can be sent by anybody, the stricter way.
+        login = self._relay.open(provider=_PROVIDER, idp_issuer=issuer, completion_code=locked)
+        code = {"pairing_code": login.pairing_code} if login.pairing_code else {}
+        self._told.step(
+            "instance",
+            "opened a login: POST /v1/logins",
+            login_id=login.login_id,
+            state=login.state,
+            redirect_uri=self._idp.redirect_uri,
+            **code,
         )
+        verifier = Secret(secrets.token_urlsafe(32))
+        query = {
+            "response_type": "code",
+            "client_id": CLIENT_ID,
+            "redirect_uri": self._idp.redirect_uri,
+            "state": login.state.reveal(),
+            "code_challenge": challenge_of(verifier.reveal()),
+            "code_challenge_method": "S256",
+        }
+        self._confirm(login, f"{issuer}/authorize?{urlencode(query)}")
+        params = self._relay.wait(login)
+        shown = {name: Secret(v) if name == "code" else v for name, v in params.items()}
+        self._told.step("instance", "collected and opened the sealed response", **shown)
+        if "error" in params:
+            raise DemoFailed("The identity provider answered with an error.")
+        account = self._redeem(params["code"], verifier)
+        self._relay.finish(login)
+        self._told.step("instance", "ended the login: DELETE /v1/logins/{login_id}")
+        return account
+
+    def _confirm(self, login: OpenLogin, link: str) -> None:
+        pairing_code = login.pairing_code.reveal() if login.pairing_code else None
+        typed: str | None = None
+        if self._browser:
+            then = f"type the code {pairing_code} on the relay's page"
+            if pairing_code is None:
+                then = "type the code of the relay's page here"
+            self._told.ask(f"Open this link, sign in with any name, and {then}:\n\n{link}")
+            if pairing_code is None:
+                typed = typer.prompt("Completion code", err=True)
+        else:
+            with httpx.Client() as web:
+                person = Person(self._told, web)
+                page = person.sign_in(link)
+                if pairing_code:
+                    person.allow(page, pairing_code)
+                else:
+                    typed = person.completion_code(page)
+        if typed is not None:
+            self._relay.complete(login, typed)
+            self._told.step("person", "typed the completion code into the instance")
+
+    def _redeem(self, code: str, verifier: Secret) -> str:
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": CLIENT_ID,
+            "code": code,
+            "redirect_uri": self._idp.redirect_uri,
+            "code_verifier": verifier.reveal(),
+        }
+        answer = httpx.post(f"{self._idp.issuer}/token", data=form)
+        if answer.status_code != httpx.codes.OK:
+            raise DemoFailed("The identity provider refused the authorization code.")
+        tokens = answer.json()
+        token = Secret(tokens["access_token"])
+        self._told.step("instance", "redeemed the code: POST /token", access_token=token)
+        return str(tokens["account"])
 
 
 def _check(idp: IdP, data: Path) -> None:
     if len(idp.codes) != 1 or idp.redeemed != idp.codes:
-        raise _DemoFailed("The code was not redeemed exactly once.")
+        raise DemoFailed("The code was not redeemed exactly once.")
     code = idp.codes[0].encode()
     if any(code in path.read_bytes() for path in data.rglob("*") if path.is_file()):
-        raise _DemoFailed("A file of the relay holds the code.")
-
-
-class _DemoFailed(RelayError):
-    """The login of the demonstration did not go as it must."""
-
-
-class _Told:
-    """What has been told: each step at once in words, or all of them at the end as JSON."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-        self._steps: list[dict[str, Any]] = []
-
-    def step(self, who: str, what: str, **wire: Secret | str | int) -> None:
-        shown = {name: _short(value) for name, value in wire.items()}
-        self._steps.append({"who": who, "what": what, "wire": shown})
-        if not self._as_json:
-            print(f"{len(self._steps):2}. {who} {what}")
-            for name, value in shown.items():
-                print(f"      {name}: {value}")
-
-    def ask(self, link: str, code: str) -> None:
-        typer.echo(
-            f"\nOpen this link, sign in with any name, and type the code {code} on the relay's "
-            f"page:\n\n{link}\n",
-            err=self._as_json,
-        )
-
-    def end(self, account: str) -> None:
-        if self._as_json:
-            print(json.dumps({"ok": True, "account": account, "steps": self._steps}, indent=2))
-        else:
-            print(f"\nIt worked: the instance holds a token of the account {account!r}.")
-
-
-def _short(value: Secret | str | int) -> str | int:
-    if not isinstance(value, Secret):
-        return value
-    text = value.reveal()
-    return f"{text[: min(_SHOWN, len(text) // 3)]}… ({len(text)} characters)"
-
-
-def _secret(params: dict[str, str]) -> dict[str, Secret | str]:
-    return {name: Secret(v) if name == "code" else v for name, v in params.items()}
-
-
-class _Hidden(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        if tag == "input" and found.get("type") == "hidden":
-            self.fields[found["name"] or ""] = found["value"] or ""
-
-
-def _hidden(page: httpx.Response) -> dict[str, str]:
-    parser = _Hidden()
-    parser.feed(page.text)
-    return parser.fields
+        raise DemoFailed("A file of the relay holds the code.")

@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 class Loopback:
     """Serves what `make` gives for the URL; entering returns that URL."""
 
-    def __init__(self, make: Callable[[str], ASGIApp]) -> None:
+    def __init__(
+        self, make: Callable[[str], ASGIApp], listeners: list[socket.socket] | None = None
+    ) -> None:
         self._make = make
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listeners = listeners or [socket.create_server(("127.0.0.1", 0))]
+        self.url = f"http://127.0.0.1:{self._listeners[0].getsockname()[1]}"
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -31,7 +33,7 @@ class Loopback:
             proxy_headers=False,
         )
         self._server = uvicorn.Server(config)
-        self._server.run([self._listener])
+        self._server.run(self._listeners)
 
     def __enter__(self) -> str:
         self._thread.start()
@@ -41,4 +43,5 @@ class Loopback:
         if self._server:
             self._server.should_exit = True
         self._thread.join(timeout=10)
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()

@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -128,7 +127,10 @@ def _enrol_first(home: Home, public_url: str, name: str | None) -> None:
     plugin = ["opencode-relay", {"relay": public_url, "key": key.reveal()}]
     entry = json.dumps({"$schema": "https://opencode.ai/config.json", "plugin": [plugin]}, indent=2)
     # Written before it is enrolled: a key that nobody could keep would be of no use.
-    _write_private(path, entry + "\n")
+    try:
+        _write_private(path, entry + "\n")
+    except FileExistsError:
+        return
     if not asyncio.run(home.store.add_instance(instance)):
         path.unlink()
         return
@@ -139,11 +141,11 @@ def _enrol_first(home: Home, public_url: str, name: str | None) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="opencode-")
+    """Raises FileExistsError where another process was quicker: its key must not be lost."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(temporary).replace(path)
     except OSError:
-        Path(temporary).unlink(missing_ok=True)
+        path.unlink()
         raise
