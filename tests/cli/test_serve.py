@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import stat
@@ -84,8 +85,9 @@ def test_on_a_terminal_the_entry_is_printed_too(data: Path) -> None:
     os.close(end)
     shown = ""
     try:
-        while "Its URL is" not in shown:
+        while not (url := re.search(r"Its URL is (\S+)", shown)):
             shown += os.read(terminal, 65536).decode()
+        httpx.get(f"{url[1]}/healthz", timeout=60)
     finally:
         process.terminate()
         process.wait()

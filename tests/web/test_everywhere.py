@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from opencode_relay.login import Status
+from starlette.types import Message
 
 from tests.support.wire import (
     MakeWire,
@@ -230,3 +231,17 @@ async def test_a_decision_sends_the_browser_to_a_path_of_the_relay(wire: Wire) -
 
 async def test_an_empty_login_id_is_no_path(wire: Wire) -> None:
     check_problem(await wire.http.delete("/v1/logins/", headers=bearer("v" * 43)), 404, "not-found")
+
+
+async def test_a_websocket_is_closed(wire: Wire) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/auth/callback", "headers": [], "query_string": b""}
+    await wire.app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
