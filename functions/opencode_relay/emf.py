@@ -11,7 +11,7 @@ class EMFMetrics:
     """Counts the same events as Prometheus does on one machine; written once a request."""
 
     def __init__(self) -> None:
-        self._metrics = Metrics(namespace=NAMESPACE, service="relay")
+        self._metrics = Metrics(namespace=NAMESPACE)  # its service: the stack, by POWERTOOLS_SERVICE_NAME
         self._any = False
 
     def count(self, event: str, outcome: str) -> None:

@@ -31,29 +31,35 @@ EVENTS = [
 
 
 def watched(watch: dict[str, Any]) -> set[tuple[str, str, str]]:
-    """Find the relay's own metrics in alarms and dashboard: name, dimension, value."""
+    """Find the relay's own metrics in alarms and dashboard: name, dimension, parameter."""
     body = watch["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     found = set()
     for widget in json.loads(body)["widgets"]:
         for namespace, name, *dimension in widget["properties"]["metrics"]:
             if namespace == NAMESPACE:
-                found.add((name, dimension[0], dimension[1]))
+                found.add((name, dimension[0], dimension[1].strip("${}")))
     for one in watch["Resources"].values():
         for query in one["Properties"].get("Metrics", []):
             metric = query.get("MetricStat", {}).get("Metric", {})
             if metric.get("Namespace") == NAMESPACE:
                 [dimension] = metric["Dimensions"]
-                found.add((metric["MetricName"], dimension["Name"], dimension["Value"]))
+                found.add((metric["MetricName"], dimension["Name"], dimension["Value"]["Ref"]))
     return found
 
 
-def test_what_is_watched_is_what_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_watched_is_what_this_stack_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "a-stack")
     written = counted(capsys, *EVENTS)
     [declared] = written["_aws"]["CloudWatchMetrics"]
     assert declared["Namespace"] == NAMESPACE
     assert declared["Dimensions"] == [["service"]]
     names = {one["Name"] for one in declared["Metrics"]}
-    assert watched(load(WATCH)) == {(name, "service", written["service"]) for name in names}
+    assert written["service"] == "a-stack"
+    assert watched(load(WATCH)) == {(name, "service", "Relay") for name in names}
+    named = load()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    assert named == load()["Resources"]["Watch"]["Properties"]["Parameters"]["Relay"]
 
 
 def test_the_events_are_all_that_the_code_tells() -> None:
