@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import jwt
 import pytest
-from opencode_relay.keyring import Purpose
+from opencode_relay.keyring import HEAD_START, Purpose
 from opencode_relay.login import Status
 
 from tests.support.clock import Clock
@@ -161,6 +161,16 @@ async def test_any_other_decision_is_400(wire: Wire, decision: str) -> None:
     login, page = await arrived(wire)
     check_page(await wire.press(page, decision, login.pairing_code), *MALFORMED)
     assert await is_pending(wire, login)
+
+
+async def test_a_login_goes_on_while_new_keys_come_into_use(wire: Wire, clock: Clock) -> None:
+    wire.keyfile.rotate()
+    wire.keys.refresh()
+    clock.advance(HEAD_START - 1)
+    login, page = await arrived(wire)
+    clock.advance(2)
+    assert (await wire.press(page, "allow", login.pairing_code)).status_code == 303
+    assert await wire.collected(login) == {"code": "c0de"}
 
 
 # The token
