@@ -11,7 +11,8 @@ class EMFMetrics:
     """Counts the same events as Prometheus does on one machine; written once a request."""
 
     def __init__(self) -> None:
-        self._metrics = Metrics(namespace=NAMESPACE)  # its service: the stack, by POWERTOOLS_SERVICE_NAME
+        # Its dimension is the stack, which POWERTOOLS_SERVICE_NAME names.
+        self._metrics = Metrics(namespace=NAMESPACE)
         self._any = False
 
     def count(self, event: str, outcome: str) -> None:
