@@ -383,7 +383,7 @@ def test_any_order_of_calls() -> None:
     run_state_machine_as_test(
         Logins,
         settings=settings(
-            max_examples=SEEK or 60,
+            max_examples=SEEK or 100,
             stateful_step_count=30,
             deadline=None,
             derandomize=not SEEK,

@@ -236,9 +236,10 @@ class World:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Let the event loop run until something has happened."""
-    while not happened():  # noqa: ASYNC110  # what is looked at knows nothing of asyncio
-        await asyncio.sleep(0.001)
+    """Let the event loop run until something has happened; it must within a minute."""
+    async with asyncio.timeout(60):
+        while not happened():  # noqa: ASYNC110  # what is looked at knows nothing of asyncio
+            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
