@@ -2,6 +2,6 @@
 
 from opencode_relay.aws import Function
 from opencode_relay.keyring import Purpose
-from opencode_relay.web.app import make_app
+from opencode_relay.web.app import make_browser_app
 
-handler = Function(make_app, tuple(Purpose))
+handler = Function(make_browser_app, tuple(Purpose))

@@ -2,6 +2,6 @@
 
 from opencode_relay.aws import Function
 from opencode_relay.keyring import Purpose
-from opencode_relay.web.app import make_api_app
+from opencode_relay.web.app import make_login_app
 
-handler = Function(make_api_app, (Purpose.STATE, Purpose.PAIRING, Purpose.COMPLETION))
+handler = Function(make_login_app, (Purpose.STATE, Purpose.PAIRING, Purpose.COMPLETION))

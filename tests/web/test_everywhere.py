@@ -62,8 +62,18 @@ async def test_a_trailing_slash_is_an_unknown_path_never_a_redirect(
     check(answer, path, 404, "not-found", NO_PAGE[1])
 
 
-async def test_a_browser_gets_a_page_at_any_path(wire: Wire) -> None:
-    check_page(await wire.http.get("/", headers={"Accept": "text/html,*/*;q=0.8"}), *NO_PAGE)
+HTML = {"Accept": "text/html,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/auth/nothing", "/authx", "/problems/not-found"])
+async def test_a_browser_gets_a_page_at_any_path_but_the_apis(wire: Wire, path: str) -> None:
+    check_page(await wire.http.get(path, headers=HTML), *NO_PAGE)
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/logins", "/healthz/", "/.well-known/jwks"])
+async def test_the_apis_errors_are_problems_whatever_is_accepted(wire: Wire, path: str) -> None:
+    answer = await wire.http.get(path, headers=HTML)
+    assert answer.headers["content-type"] == ("application/problem+json")
 
 
 # 405

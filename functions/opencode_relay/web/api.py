@@ -36,12 +36,16 @@ class API:
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
 
-    def routes(self) -> list[Route]:
-        one = "/v1/logins/{login_id}"
+    def public_routes(self) -> list[Route]:
         return [
             Route("/.well-known/opencode-relay", self.discovery, methods=["GET"]),
             Route("/.well-known/jwks.json", self.jwks, methods=["GET"]),
             Route("/healthz", self.health, methods=["GET"]),
+        ]
+
+    def login_routes(self) -> list[Route]:
+        one = "/v1/logins/{login_id}"
+        return [
             Route("/v1/logins", self.open, methods=["POST"]),
             Route(f"{one}/completion", self.complete, methods=["POST"]),
             Route(f"{one}/response", self.collect, methods=["GET"]),

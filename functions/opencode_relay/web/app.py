@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from opencode_relay.errors import Refused, StoreUnavailable
@@ -35,8 +36,9 @@ class Answers:
     def answer(
         self, request: Request, refused: Refused, headers: dict[str, str] | None = None
     ) -> Response:
-        accepts = request.headers.get("accept", "")
-        if self._browser and (request.url.path.startswith("/auth/") or "text/html" in accepts):
+        path, accepts = request.url.path, request.headers.get("accept", "")
+        wanted = path.startswith("/auth/") or ("text/html" in accepts and not _is_api(path))
+        if self._browser and wanted:
             return self._browser.anywhere(refused, headers or {})
         if refused.code == "prefetch":
             refused = unavailable("The request says that it is a prefetch (Sec-Purpose).")
@@ -63,6 +65,10 @@ class Answers:
     async def unforeseen(self, request: Request, _: Exception) -> Response:
         # Starlette raises it again after this answer, and uvicorn logs where, without the words.
         return self.answer(request, unavailable())
+
+
+def _is_api(path: str) -> bool:
+    return path.startswith(("/v1/", "/.well-known/", "/healthz"))
 
 
 class Guard:
@@ -92,23 +98,34 @@ class Guard:
 
 
 def make_app(relay: Relay) -> ASGIApp:
-    """Build the app of a relay."""
-    # Imported here: the functions that serve the API alone need no templates at their start.
+    """Build the whole app of a relay."""
+    browser, api = _browser(relay), API(relay)
+    routes = [*api.public_routes(), *api.login_routes(), *browser.routes()]
+    return _make(relay, routes, browser)
+
+
+def make_browser_app(relay: Relay) -> ASGIApp:
+    """Build the part of the app in which nobody waits: pages, and what anybody may read."""
+    browser = _browser(relay)
+    return _make(relay, [*API(relay).public_routes(), *browser.routes()], browser)
+
+
+def make_login_app(relay: Relay) -> ASGIApp:
+    """Build the part of the app that instances call for their logins; it has no pages."""
+    return _make(relay, API(relay).login_routes(), None)
+
+
+def _browser(relay: Relay) -> Browser:
+    # Imported here: the functions that serve instances alone need no templates at their start.
     import opencode_relay.response  # noqa: F401, PLC0415  # at the start, not at the first callback
 
     from .browser import Browser  # noqa: PLC0415
 
-    return _make(relay, Browser(relay))
+    return Browser(relay)
 
 
-def make_api_app(relay: Relay) -> ASGIApp:
-    """Build the app without the browser's routes and pages."""
-    return _make(relay, None)
-
-
-def _make(relay: Relay, browser: Browser | None) -> ASGIApp:
+def _make(relay: Relay, routes: list[Route], browser: Browser | None) -> ASGIApp:
     answers = Answers(relay, browser)
-    routes = [*API(relay).routes(), *(browser.routes() if browser else [])]
     for route in routes:
         # Starlette adds HEAD to GET, and a HEAD of a mail scanner would act like the person's GET.
         route.methods = set(route.methods or ()) - {"HEAD"}
