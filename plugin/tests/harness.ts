@@ -1,11 +1,13 @@
 /** The plugin in front of a stub relay and identity provider, in the place of opencode. */
 
 import assert from "node:assert/strict";
+import { request } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import plugin from "../src/index.js";
 import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode.js";
-import { StubIdp, StubRelay } from "./stub.js";
+import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";
 
@@ -19,6 +21,7 @@ export class Harness implements AsyncDisposable {
   readonly taken: string[] = [];
   disposals = 0;
   storeFails = false;
+  port = 0;
   stored: StoredAuth | undefined;
   hooks!: Hooks;
 
@@ -92,6 +95,34 @@ export class Harness implements AsyncDisposable {
     return `http://localhost:1455/auth/callback?${query.toString()}`;
   }
 
+  /**
+   * Behind a reverse proxy at `publicUrl`: the relay's redirect URI is registered at the identity
+   * provider, and the return URLs of `hosts` at the relay.
+   */
+  async redirecting(publicUrl: string, hosts = [HOST], more = {}): Promise<this> {
+    const port = await freePort();
+    await this.start({ publicUrl, listen: `127.0.0.1:${port}`, ...more });
+    this.register();
+    this.relay.returnUrls = hosts.map((host) => `https://${host}/auth/callback`);
+    this.port = port;
+    return this;
+  }
+
+  /** A browser of somebody who came by opencode's own page. */
+  browser(host = HOST): Browser {
+    return new Browser(this.port, host);
+  }
+
+  /** Where the relay's page sends the browser, once the identity provider has answered. */
+  async back(
+    login: StubLogin,
+    params: Record<string, unknown>,
+    change: Change = {},
+  ): Promise<string> {
+    const iss = this.idp.origin;
+    return `/auth/callback?response=${await this.relay.seal(login, { iss, ...params }, change)}`;
+  }
+
   get accountId(): string | undefined {
     return this.stored?.type === "oauth" ? this.stored.accountId : undefined;
   }
@@ -107,6 +138,71 @@ export class Harness implements AsyncDisposable {
     await this.hooks.auth.loader(async () => undefined);
     await this.relay.stop();
     await this.idp.stop();
+  }
+}
+
+export const HOST = "opencode.example";
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export interface Shown {
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  text: string;
+  /** The path and query of the page's first link. */
+  link: string;
+  location: URL;
+}
+
+/** Keeps its cookie, and tells what the reverse proxy tells of it. */
+export class Browser {
+  cookie: string | undefined;
+
+  constructor(
+    readonly port: number,
+    readonly host: string,
+  ) {}
+
+  async get(path: string, more: Record<string, string> = {}, method = "GET"): Promise<Shown> {
+    const headers = {
+      host: this.host,
+      "x-forwarded-host": this.host,
+      "x-forwarded-proto": "https",
+      "sec-fetch-site": "same-origin",
+      ...(this.cookie ? { cookie: `other=1; ${this.cookie}` } : {}),
+      ...more,
+    };
+    // fetch keeps Host and Sec-Fetch-Site to itself.
+    return await new Promise((resolve, reject) => {
+      const asked = request({ port: this.port, path, method, headers, agent: false }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+        answer.on("end", () => {
+          const [set] = answer.headers["set-cookie"] ?? [];
+          if (set) this.cookie = set.split(";")[0];
+          const link = /<a href="([^"]*)"/.exec(text)?.[1] ?? "";
+          resolve({
+            status: answer.statusCode!,
+            headers: answer.headers,
+            text,
+            link: link.replaceAll("&#38;", "&"),
+            location: new URL(answer.headers.location ?? "about:blank"),
+          });
+        });
+      });
+      asked.on("error", reject).end();
+    });
+  }
+
+  /** From another site, or from no page at all. */
+  async from(site: string, path: string): Promise<Shown> {
+    return await this.get(path, { "sec-fetch-site": site });
   }
 }
 

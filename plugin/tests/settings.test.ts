@@ -72,6 +72,44 @@ test("the relay is an https origin, or http on loopback", () => {
   }
 });
 
+test("opencode's public URL is an https origin, http on loopback, or auto", () => {
+  const of = (publicUrl: string) => readSettings({ publicUrl }, {}).publicUrl();
+  assert.equal(of("https://opencode.example/"), "https://opencode.example");
+  assert.equal(of("https://opencode.example:8443"), "https://opencode.example:8443");
+  assert.equal(of("http://127.0.0.1:4096"), "http://127.0.0.1:4096");
+  assert.equal(of("auto"), "auto");
+  assert.equal(of(""), undefined);
+  const env = { OPENCODE_PUBLIC_URL: "https://env.example" };
+  assert.equal(readSettings({}, env).publicUrl(), "https://env.example");
+  assert.equal(readSettings({ publicUrl: "auto" }, env).publicUrl(), "auto");
+  for (const publicUrl of [
+    "opencode.example",
+    "http://opencode.example",
+    "https://opencode.example/path",
+    "https://opencode.example?x",
+    "https://user@opencode.example",
+    "https://opencode.example:443",
+    "Auto",
+  ]) {
+    assert.throws(() => of(publicUrl), /"publicUrl" or OPENCODE_PUBLIC_URL/, publicUrl);
+  }
+});
+
+test("the plugin listens on loopback unless told otherwise", () => {
+  const of = (listen: string, env = {}) => readSettings({ listen }, env).listen();
+  assert.deepEqual(of(""), { host: "127.0.0.1", port: 4097 });
+  assert.deepEqual(of("", { OPENCODE_RELAY_LISTEN: "0.0.0.0:80" }), { host: "0.0.0.0", port: 80 });
+  assert.deepEqual(of("[::1]:4097"), { host: "::1", port: 4097 });
+  assert.deepEqual(of("localhost:4097"), { host: "localhost", port: 4097 });
+  assert.deepEqual(of("unix:/run/opencode/relay.sock"), { path: "/run/opencode/relay.sock" });
+  for (const listen of ["4097", ":4097", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536"]) {
+    assert.throws(() => of(listen), /"listen".*127\.0\.0\.1:4097, or unix:/, listen);
+  }
+  for (const listen of ["unix:relay.sock", "unix:/", "http://127.0.0.1:4097", "::1:4097"]) {
+    assert.throws(() => of(listen), SettingsError, listen);
+  }
+});
+
 test("http to loopback is refused where a proxy would be sent it", () => {
   const relay = "http://127.0.0.1:8787";
   const of = (env: Record<string, string>) => readSettings({ relay }, env).relay();

@@ -31,6 +31,14 @@ export interface Seen {
   body: string;
 }
 
+export interface Change {
+  claims?: Record<string, unknown>;
+  header?: Record<string, unknown>;
+  outer?: Record<string, unknown>;
+  signWith?: CryptoKey;
+  sealTo?: JWK;
+}
+
 type Handler = (seen: Seen, answer: ServerResponse) => boolean;
 
 const json = (answer: ServerResponse, status: number, body: unknown, headers = {}): void => {
@@ -83,6 +91,8 @@ export class StubRelay extends Server {
   registered: { issuer: string; client_id: string }[] = [];
   confirmation: "pairing_code" | "completion_code" = "pairing_code";
   key = "ocr_stub";
+  returnUrls: string[] = [];
+  redirectOffered = true;
   discovery: Record<string, unknown> = {};
   expiresIn = 600;
   /** What the browser brings along when a completion code is right. */
@@ -110,14 +120,18 @@ export class StubRelay extends Server {
   async release(
     login: StubLogin,
     params: Record<string, unknown>,
-    change: {
-      claims?: Record<string, unknown>;
-      header?: Record<string, unknown>;
-      outer?: Record<string, unknown>;
-      signWith?: CryptoKey;
-      sealTo?: JWK;
-    } = {},
+    change: Change = {},
   ): Promise<void> {
+    login.response = await this.seal(login, params, change);
+    login.status = "released";
+  }
+
+  /** The sealed response, which delivery `redirect` puts into the return URL. */
+  async seal(
+    login: StubLogin,
+    params: Record<string, unknown>,
+    change: Change = {},
+  ): Promise<string> {
     const now = Math.floor(Date.now() / 1000);
     const claims = {
       iss: this.origin,
@@ -138,10 +152,9 @@ export class StubRelay extends Server {
       .sign(change.signWith ?? this.#signing);
     const to = change.sealTo ?? (login.body["encryption_key"] as JWK);
     const kid = await calculateJwkThumbprint(to);
-    login.response = await new CompactEncrypt(new TextEncoder().encode(jws))
+    return await new CompactEncrypt(new TextEncoder().encode(jws))
       .setProtectedHeader({ alg: "ECDH-ES", enc: "A256GCM", cty: "JWT", kid, ...change.outer })
       .encrypt(await importJWK(to, "ECDH-ES"));
-    login.status = "released";
   }
 
   protected override answer(seen: Seen, answer: ServerResponse): void {
@@ -153,6 +166,8 @@ export class StubRelay extends Server {
         redirect_uri: `${this.origin}/auth/callback`,
         logins_endpoint: `${this.origin}/v1/logins`,
         jwks_uri: `${this.origin}/.well-known/jwks.json`,
+        deliveries_supported: ["poll", "redirect"],
+        login_lifetime: this.expiresIn,
         confirmations_supported: ["pairing_code", "completion_code"],
         registered_clients: this.registered,
         ...this.discovery,
@@ -170,7 +185,8 @@ export class StubRelay extends Server {
         : this.problem(answer, 404, "login-not-found");
     }
     if (seen.method === "DELETE") {
-      login.status = login.status === "released" ? "finished" : "cancelled";
+      const redirect = login.body["delivery"] === "redirect";
+      login.status = redirect || login.status === "released" ? "finished" : "cancelled";
       return json(answer, 204, null);
     }
     if (what === "completion") return this.#complete(login, seen, answer);
@@ -202,10 +218,17 @@ export class StubRelay extends Server {
       return this.problem(answer, 401, "instance-key-invalid");
     }
     const body = JSON.parse(seen.body) as Record<string, unknown>;
+    const redirect = body["delivery"] === "redirect";
+    if (redirect && !this.redirectOffered) {
+      return this.problem(answer, 403, "redirect-not-offered");
+    }
+    if (redirect && !this.returnUrls.includes(String(body["return_url"]))) {
+      return this.problem(answer, 403, "return-url-not-allowed");
+    }
     const id = randomBytes(16).toString("base64url");
     const state = `eyJ0eXAiOiJsb2dpbi1zdGF0ZStqd3QiLCJhbGciOiJIUzI1NiJ9.${id}.stub`;
     this.logins.push({ id, state, body, status: "pending", tries: 0 });
-    const confirmation = body["confirmation"] ?? this.confirmation;
+    const confirmation = redirect ? "none" : (body["confirmation"] ?? this.confirmation);
     json(answer, 201, {
       login_id: id,
       state,
