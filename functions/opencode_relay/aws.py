@@ -112,6 +112,7 @@ def log_to_cloudwatch(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     # It would log an exception with its words, which could hold a secret.
     logging.getLogger("mangum").disabled = True
     logging.getLogger("mangum.http").disabled = True

@@ -1,0 +1,72 @@
+"""Requests to DynamoDB, counted: what a login costs beside its waiting."""
+
+import re
+from collections import Counter
+
+from tests.aws.ric_wire import LambdaWire
+from tests.aws.tap import READS, Tap
+from tests.support.wire import RETURN_URL
+
+
+class Count:
+    """Counts from here on what the functions ask of DynamoDB."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap, self._from = tap, len(tap.calls)
+
+    def asked(self) -> tuple[int, int, Counter[str]]:
+        """Return writes, reads, and both by function."""
+        calls = [
+            call
+            for call in self._tap.calls[self._from :]
+            if call.function != "test" and "TableName" in call.body
+        ]
+        reads = sum(call.action in READS for call in calls)
+        by = Counter(f"{call.function} {call.action}" for call in calls)
+        return len(calls) - reads, reads, by
+
+
+async def test_a_login_by_pairing_code(wire: LambdaWire, tap: Tap) -> None:
+    count = Count(tap)
+    login = await wire.open()
+    page = await wire.callback(login)
+    assert (await wire.press(page, "allow", login.pairing_code)).status_code == 303
+    assert (await wire.collect(login, 20)).status_code == 200
+    assert (await wire.finish(login)).status_code == 204
+    writes, reads, by = count.asked()
+    assert by == {
+        "logins GetItem": 2,  # the instance; the login that is finished
+        "logins UpdateItem": 2,  # the limit; finished
+        "logins PutItem": 1,
+        "callback GetItem": 3,  # the login, twice; wrong codes
+        "callback UpdateItem": 2,  # a browser has come; released
+        "collect GetItem": 1,
+    }
+    assert (writes, reads) == (5, 6)
+
+
+async def test_a_login_by_redirect(wire: LambdaWire, tap: Tap) -> None:
+    count = Count(tap)
+    login = await wire.open(delivery="redirect", return_url=RETURN_URL)
+    page = await wire.callback(login)
+    assert re.search(r"response=[\w.-]+", page.text)
+    assert (await wire.finish(login)).status_code == 204
+    writes, reads, _ = count.asked()
+    assert (writes, reads) == (3, 3)
+
+
+async def test_waiting_reads_once_in_three_seconds(wire: LambdaWire, tap: Tap) -> None:
+    login = await wire.open()
+    count = Count(tap)
+    assert (await wire.collect(login, 7)).status_code == 202
+    writes, reads, _ = count.asked()
+    assert writes == 0
+    assert reads <= 2 + 7 // 3 + 1  # at the start and as the waiter; by the pace; at the end
+
+
+async def test_no_page_but_the_logins_own_costs_a_request(wire: LambdaWire, tap: Tap) -> None:
+    count = Count(tap)
+    for path in ("/", "/auth/done", "/auth/callback", "/.well-known/opencode-relay", "/nothing"):
+        await wire.http.get(path)
+    await wire.http.get("/auth/callback?state=x&code=c")
+    assert count.asked()[:2] == (0, 0)
