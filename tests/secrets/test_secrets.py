@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
 import subprocess
 from base64 import b64encode, urlsafe_b64encode
@@ -16,13 +15,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
-from opencode_relay.events import JSONLines
 from opencode_relay.keyring import Key, Purpose, Ring
 from opencode_relay.login import Login
 from opencode_relay.stores import Store
 
 from tests.secrets.serving import Remote, Serve, command, serve
-from tests.threats.canaries import readable
+from tests.threats.canaries import logged, readable
 from tests.threats.world import (
     IDP,
     RETURN_URL,
@@ -255,18 +253,8 @@ class Failing:
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """The whole log of this process but for the client's, at debug level, as `serve` writes it."""
-    text = StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(JSONLines())
-    handler.addFilter(lambda record: not record.name.startswith("http"))
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield text
-    root.setLevel(level)
-    root.removeHandler(handler)
+    with logged() as text:
+        yield text
 
 
 async def test_an_internal_error_leaves_no_secret_in_log_or_answer(

@@ -1,7 +1,13 @@
 """Looking for a secret in whatever form it could have been written down."""
 
+import logging
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
 from urllib.parse import quote
+
+from opencode_relay.events import JSONLines
 
 
 def forms(secret: str) -> set[bytes]:
@@ -22,3 +28,21 @@ def readable(secret: str, text: str | bytes) -> bool:
     assert len(secret) >= 8, "too short to be looked for"
     searched = text.encode() if isinstance(text, str) else text
     return any(form in searched for form in forms(secret))
+
+
+@contextmanager
+def logged() -> Iterator[StringIO]:
+    """Keep the whole log of this process, at debug level, as `serve` writes it."""
+    text = StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(JSONLines())
+    handler.addFilter(lambda record: not record.name.startswith("http"))  # the tests' own client
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield text
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)

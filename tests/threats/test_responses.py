@@ -1,43 +1,29 @@
 """What becomes of a code: who can read it, and that it is not lost."""
 
-import io
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 
 import pytest
-from opencode_relay.events import JSONLines
 from opencode_relay.keyring import Key, Purpose, Ring
 from opencode_relay.login import Status
 
-from tests.threats.canaries import readable
+from tests.threats.canaries import logged, readable
 from tests.threats.world import CODE, RETURN_URL, World, code_on
 
 IDP_SAYS = "the-person-is-suspended"
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Everything that any logger writes, as `serve` writes it."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(JSONLines())
-    handler.addFilter(lambda record: not record.name.startswith("http"))  # the tests' own client
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield text
-    root.setLevel(level)
-    root.removeHandler(handler)
+def log() -> Iterator[StringIO]:
+    with logged() as text:
+        yield text
 
 
 class TestCodeReadableInTheStoreOrTheLogs:
     """Most peers keep the code, or write the callback's address into their logs."""
 
-    async def test_no_file_no_page_and_no_log_shows_it(
-        self, world: World, log: io.StringIO
-    ) -> None:
+    async def test_no_file_no_page_and_no_log_shows_it(self, world: World, log: StringIO) -> None:
         pairing = await world.open()
         completion = await world.open(confirmation="completion_code")
         redirect = await world.open(delivery="redirect", return_url=RETURN_URL)

@@ -14,7 +14,7 @@ from types import CodeType, ModuleType
 
 import pytest
 
-from tests.without.removals import CAUGHT, Edit, removals
+from tests.without.removals import CAUGHT, Edit, edits_of
 
 
 class EditedLoader(SourceFileLoader):
@@ -72,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before any conftest can import the relay."""
-    edits = removals()[early_config.known_args_namespace.without]
+    edits = edits_of(early_config.known_args_namespace.without)
     loaded = [edit.module for edit in edits if edit.module in sys.modules]
     assert not loaded, f"imported before it could be edited: {loaded}"
     sys.meta_path.insert(0, Finder(edits))

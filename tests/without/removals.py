@@ -135,7 +135,9 @@ FORMS_AND_PAGES: dict[str, dict[str, list[Edit]]] = {
     },
     "TestUnescapedNamesAndErrorTexts": {
         "nothing is escaped": [edit("web.pages", "autoescape=True", "autoescape=False")],
-        "names are not isolated": [edit("web.pages", "<bdi>{}</bdi>", "{}")],
+        "names are not isolated": [
+            edit("web.pages", 'isolated = Markup("<bdi>{}</bdi>")', 'isolated = Markup("{}")')
+        ],
         "the provider's words are shown": [
             edit("web.pages", 'did not work. " + happened', 'did not work. " + error')
         ],
@@ -230,7 +232,11 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
         ],
         "no claim of a response is required": [
             edit("response", '"require": ["iss", "aud", "exp"]', '"require": []'),
-            edit("response", 'claims["exp"] + LEEWAY', 'claims.get("exp", now + 1)'),
+            edit(
+                "response",
+                '    if not isinstance(claims["exp"]',
+                '    claims.setdefault("exp", now)\n    if not isinstance(claims["exp"]',
+            ),
         ],
         "a missing iss passes": [
             edit(
@@ -423,6 +429,14 @@ FILES = {
     "test_limits.py": LIMITS,
     "test_browsers.py": BROWSERS,
 }
+
+
+# The class must pass under this one, or being caught would mean nothing.
+HARMLESS = "test_addresses.py::TestRedirectCheckFooledBySpelling: nothing is missing"
+
+
+def edits_of(name: str) -> list[Edit]:
+    return [] if name == HARMLESS else removals()[name]
 
 
 def removals() -> dict[str, list[Edit]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.without.removals import FILES, Edit, removals
+from tests.without.removals import FILES, HARMLESS, Edit, removals
 
 THREATS = Path(__file__).parents[1] / "threats"
 ROOT = THREATS.parents[1]
@@ -43,6 +43,13 @@ def children(request: pytest.FixtureRequest) -> Caught:
 def test_the_class_fails_without_it(children: Caught, name: str) -> None:
     child = children[name]
     assert child["caught"], f"it still passes, or breaks elsewhere: {child['output']}"
+
+
+@pytest.mark.parametrize("name", [HARMLESS])
+def test_the_class_passes_with_everything_in_place(children: Caught, name: str) -> None:
+    child = children[name]
+    assert not child["caught"]
+    assert " passed in " in str(child["output"])
 
 
 def classes() -> set[str]:
