@@ -3,6 +3,7 @@
 The tap records each request, and makes the faults that a test asks for.
 """
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -86,6 +87,18 @@ class Tap(ThreadingHTTPServer):
         finally:
             self.fault = before
             self.resumed.set()
+
+    async def asked(self, function: str, action: str, about: str, times: int = 1) -> None:
+        """Wait until a function has asked something `about` a login so often."""
+
+        def found() -> int:
+            wanted = (function, action)
+            return sum(
+                (c.function, c.action) == wanted and about in str(c.body) for c in self.calls
+            )
+
+        while found() < times:  # noqa: ASYNC110  # another thread records them
+            await asyncio.sleep(0.01)
 
     def client(self, service: str) -> Any:
         """Return the tests' own client."""

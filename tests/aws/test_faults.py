@@ -8,7 +8,7 @@ from opencode_relay.login import Status
 
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.tap import FAILING, LOST, THROTTLED, Fault, Tap
-from tests.support.wire import check_page, check_problem, completion_code_of
+from tests.support.wire import MakeWire, check_page, check_problem, completion_code_of
 
 SLOW = Fault(late=3.5)  # seconds: beyond a function's patience
 DENIED = Fault(400, "AccessDeniedException")
@@ -121,8 +121,7 @@ async def test_a_callback_killed_before_its_write_can_be_brought_again(
     login = await wire.open(confirmation="completion_code")
     with tap.faulty(Fault(late=60), "UpdateItem"):
         dying = asyncio.create_task(wire.callback(login))
-        while not any(c.action == "UpdateItem" and login.id in str(c.body) for c in tap.calls):
-            await asyncio.sleep(0.01)
+        await tap.asked("callback", "UpdateItem", login.id)
         wire.functions.running.pop("CallbackFunction").close()
         assert (await dying).status_code == 500
     code = completion_code_of(await wire.callback(login))
@@ -131,22 +130,15 @@ async def test_a_callback_killed_before_its_write_can_be_brought_again(
 
 
 async def test_two_callbacks_in_two_functions_have_one_winner(
-    wire: LambdaWire,
+    wire: LambdaWire, make_wire: MakeWire
 ) -> None:
     """Two environments, two parties' codes: what is shown to one is never given for the other."""
+    other = make_wire(enrolment="closed")  # as by default, in environments of its own
     login = await wire.open(confirmation="completion_code")
-    second = wire.functions.start("CallbackFunction")
-    first = wire.functions.running
-    try:
-        await wire.http.get("/auth/done")  # starts the other
-        mine = asyncio.create_task(wire.callback(login, code="mine"))
-        held, first["CallbackFunction"] = first["CallbackFunction"], second
-        await asyncio.sleep(0)
-        theirs = asyncio.create_task(wire.callback(login, code="theirs"))
-        pages = {"mine": await mine, "theirs": await theirs}
-        first["CallbackFunction"] = held
-    finally:
-        second.close()
+    mine, theirs = await asyncio.gather(
+        wire.callback(login, code="mine"), other.callback(login, code="theirs")
+    )
+    pages = {"mine": mine, "theirs": theirs}
     won = [code for code, page in pages.items() if page.status_code == 200]
     assert sorted(page.status_code for page in pages.values()) == [200, 409]
     code = completion_code_of(pages[won[0]])

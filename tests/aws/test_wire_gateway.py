@@ -20,7 +20,6 @@ from tests.support.wire import (
     RETURN_URL,
     SAME_ORIGIN,
     MakeWire,
-    Opened,
     bearer,
     check_page,
     check_problem,
@@ -157,17 +156,11 @@ async def test_a_redirect_login_goes_on_with_the_browser(wire: LambdaWire) -> No
 # Waiting
 
 
-async def until_asked(tap: Tap, login: Opened) -> None:
-    """Wait until the long poll has read the login twice: now it waits."""
-    while [c.function for c in tap.calls if login.id in json.dumps(c.body)].count("collect") < 2:
-        await asyncio.sleep(0.01)
-
-
 async def test_a_release_by_another_function_ends_the_wait(wire: LambdaWire, tap: Tap) -> None:
     login = await wire.open()
     page = await wire.callback(login)
     waiting = asyncio.create_task(wire.collect(login, 20))
-    await until_asked(tap, login)
+    await tap.asked("collect", "GetItem", login.id, 2)  # at the start, and as the waiter
     assert not waiting.done()
     await wire.press(page, "allow", login.pairing_code)
     answer = await waiting
