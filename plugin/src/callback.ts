@@ -2,7 +2,7 @@
 
 import { refusal } from "./collecting.js";
 import * as pages from "./pages.js";
-import { type RedirectLogin, redirectLogins } from "./redirect-login.js";
+import { redirectLogins } from "./redirect-login.js";
 import { redeemCode, verify } from "./relay-login.js";
 import { KeysUnavailable, recipient } from "./sealed.js";
 import type { Visit } from "./visit.js";
@@ -32,12 +32,8 @@ export async function callback({ parameters, browser }: Visit): Promise<pages.An
     login.fail(refusal(login, answer));
     return pages.idpError(login, answer.get("error"));
   }
-  // A reload while the code is being redeemed waits for the same end.
-  if (login.takesAnswer()) void take(login, answer.get("code"));
+  // Of two at once, such as a reload, one is redeemed and both wait for its end.
+  redeemCode(login, answer.get("code")).catch((error: Error) => login.fail(error.message));
   const { type } = await login.ended;
   return type === "success" ? pages.done(login) : pages.refusal("failed", login);
-}
-
-async function take(login: RedirectLogin, code: string | undefined): Promise<void> {
-  await redeemCode(login, code).catch((error: Error) => login.fail(error.message));
 }

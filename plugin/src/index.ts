@@ -39,11 +39,12 @@ async function server(
       const set = settings();
       name = providerName(set);
       // At once: the reverse proxy has nobody to send a browser to before.
-      const why = set.publicUrl() === undefined ? "" : await whyNoListener(set, log);
-      if (why) log("warn", `publicUrl is not used until its address is free: ${why}`);
+      const isPublic = set.publicUrl() !== undefined;
+      const noListener = isPublic ? await whyNoListener(set, log) : undefined;
+      if (noListener) log("warn", `publicUrl is not used for now: ${noListener}`);
       const found = await discover(set.relay());
       const key = await set.key();
-      const redirects = why === undefined && whyNoRedirect(found, set, key) === undefined;
+      const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
       pastes = !redirects && (!key || !found.pairingCodes || !isRegistered(found, set));
     } catch (error) {
       log("error", (error as Error).message);

@@ -103,13 +103,13 @@ const REFUSALS = {
     "Reload this page in a moment.",
   ],
   relayRefuses: [
-    502,
+    503,
     "The sign-in cannot begin",
     "The relay did not open it: it cannot be reached, or refuses this opencode.",
     "Try again. If it stays so, tell whoever runs opencode: the reason stands in its log.",
   ],
   failed: [
-    502,
+    500,
     "Not signed in",
     "You have signed in, but opencode could not take up the account.",
     "Begin again at opencode. If it stays so, tell whoever runs it: the reason stands in its log.",
@@ -134,7 +134,7 @@ export function refusal(reason: keyof typeof REFUSALS, login?: RedirectLogin, mo
 /** The relay does not send browsers back to this address; `command` registers it there. */
 export function unregistered(login: RedirectLogin, origin: string, command: string): Answer {
   return page(
-    502,
+    403,
     [
       "This address is not registered",
       html`The relay does not send anybody back to <bdi>${origin}</bdi>.`,

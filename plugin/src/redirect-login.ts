@@ -12,7 +12,6 @@ import {
   relayLogins,
   sameText,
 } from "./relay-login.js";
-import { noticeDisconnect } from "./accounts.js";
 import { AUTO } from "./settings.js";
 
 export const START = "/auth/start";
@@ -29,7 +28,6 @@ export class RedirectLogin extends RelayLogin {
   #browser: string | undefined;
   #opening: Promise<void> | undefined;
   #origin: string | undefined;
-  #answered = false;
 
   constructor(
     context: Context,
@@ -114,20 +112,12 @@ export class RedirectLogin extends RelayLogin {
     this.opens(opened);
   }
 
-  /** True for the first response that passed every check, and no other. */
-  takesAnswer(): boolean {
-    const first = !this.#answered;
-    this.#answered = true;
-    return first;
-  }
-
-  /** Ends the login when its time is over, or the account was disconnected. */
+  /** Ends the login when its time is over. */
   async watch(): Promise<void> {
-    while (!this.isOver) {
-      await this.pause(Math.min(Math.max(this.deadline - Date.now(), 0) / 1000, 20));
-      await noticeDisconnect(this.context.log);
-      if (Date.now() >= this.deadline) this.fail(NOT_IN_TIME);
+    while (!this.isOver && Date.now() < this.deadline) {
+      await this.pause((this.deadline - Date.now()) / 1000);
     }
+    this.fail(NOT_IN_TIME);
   }
 }
 

@@ -72,6 +72,19 @@ test("a second response of the same login is not redeemed beside the first", asy
   assert.equal(tokens(h), 1);
 });
 
+test("nor after the first was refused: a code sent twice is revoked with all it gave", async () => {
+  await using h = new Harness();
+  const [login, browser] = await begun(h);
+  const refused = await h.back(login, { code: "unknown" });
+  const all = [refused, refused, await h.back(login, { code: "c1" })];
+  const shown = await Promise.all(all.map((path) => browser.get(path)));
+  assert.deepEqual(
+    shown.map(({ status }) => status),
+    [500, 500, 500],
+  );
+  assert.equal(tokens(h), 1);
+});
+
 test("stray and forged requests never harm a live login", async () => {
   await using h = new Harness();
   const [login, browser, callback] = await begun(h);
@@ -139,7 +152,7 @@ test("a code that is refused, or not there, ends the login with a page that says
     await using h = new Harness();
     const [login, browser, callback] = await begun(h);
     const shown = await browser.get(await h.back(login, { code }));
-    assert.equal(shown.status, 502);
+    assert.equal(shown.status, 500);
     assert.match(shown.text, /could not take up the account/);
     assert.deepEqual(await callback(), FAILED);
     await until(() => login.status === "finished");

@@ -108,6 +108,10 @@ export class Harness implements AsyncDisposable {
     return this;
   }
 
+  get listen(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
   /** A browser of somebody who came by opencode's own page. */
   browser(host = HOST): Browser {
     return new Browser(this.port, host);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-import { HOST, Harness, until } from "./harness.js";
+import { CLIENT_ID, HOST, Harness, until } from "./harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };
@@ -110,14 +110,14 @@ test("a forged Host gains nothing: the relay knows the addresses, and the ticket
     relay: h.relay.origin,
     key: (h.relay.key = "ocr_abcdefghijkl_secret"),
     issuer: h.idp.origin,
-    clientId: "client-1",
+    clientId: CLIENT_ID,
     publicUrl: "auto",
-    listen: `127.0.0.1:${h.port}`,
+    listen: h.listen,
   });
   h.idp.accounts.set("c1", "acct_1");
   const shown = await h.auto();
   const refused = await h.browser("evil.example").get(shown.url);
-  assert.equal(refused.status, 502);
+  assert.equal(refused.status, 403);
   assert.equal(refused.headers["location"], undefined);
   assert.equal(refused.headers["set-cookie"], undefined);
   const command =
@@ -244,7 +244,7 @@ test("a relay that is down when the link is followed can be tried again", async 
   };
   const browser = h.browser();
   const shown = await browser.get(url);
-  assert.equal(shown.status, 502);
+  assert.equal(shown.status, 503);
   assert.match(shown.text, /cannot begin/);
   assert.ok(h.logged(/does not open a login \(status 503\)/));
   h.relay.intercept = undefined;
@@ -296,4 +296,24 @@ test("where redirect cannot be used it polls instead, and says why", async () =>
   h.relay.discovery = {};
   h.relay.registered = [];
   assert.equal(await polled(/auth\/callback is not registered at .*pasted/), "code");
+  h.register();
+  h.relay.openEnrolment = true;
+  const { origin: relay } = h.relay;
+  const { origin: issuer } = h.idp;
+  await h.load({ relay, issuer, clientId: CLIENT_ID, publicUrl: PUBLIC, listen: h.listen });
+  assert.equal(await polled(/takes an instance key/), "auto");
+});
+
+test("the label asks for a paste only where the sign-in needs one", async () => {
+  await using h = await new Harness().redirecting(PUBLIC);
+  h.relay.discovery = { confirmations_supported: ["completion_code"] };
+  const options = { relay: h.relay.origin, key: h.relay.key, issuer: h.idp.origin };
+  const label = async (more: Record<string, string>) => {
+    await h.load({ ...options, clientId: CLIENT_ID, ...more });
+    return h.hooks.auth.methods[0]!.label;
+  };
+  assert.match(await label({ publicUrl: PUBLIC, listen: h.listen }), /via relay \(browser\)$/);
+  assert.match(await label({}), /paste/);
+  h.relay.registered = [];
+  assert.match(await label({ publicUrl: PUBLIC, listen: h.listen }), /paste/);
 });

@@ -93,6 +93,7 @@ export class StubRelay extends Server {
   key = "ocr_stub";
   returnUrls: string[] = [];
   redirectOffered = true;
+  openEnrolment = false;
   discovery: Record<string, unknown> = {};
   expiresIn = 600;
   /** What the browser brings along when a completion code is right. */
@@ -213,8 +214,8 @@ export class StubRelay extends Server {
   }
 
   #open(seen: Seen, answer: ServerResponse): void {
-    if (!seen.authorization) return this.problem(answer, 401, "instance-key-required");
-    if (seen.authorization !== `Bearer ${this.key}`) {
+    if (!seen.authorization && !this.openEnrolment) return this.problem(answer, 401, "instance-key-required");
+    if (seen.authorization && seen.authorization !== `Bearer ${this.key}`) {
       return this.problem(answer, 401, "instance-key-invalid");
     }
     const body = JSON.parse(seen.body) as Record<string, unknown>;
