@@ -13,7 +13,8 @@ export function originOf(address) {
   } catch {
     throw new Error(`This is not a web address. ${LOOKS_LIKE}`)
   }
-  if (!["https:", "http:"].includes(url.protocol)) throw new Error(`This is not a web address. ${LOOKS_LIKE}`)
+  if (!/^https?:$/.test(url.protocol) || /[^a-z0-9.:[\]-]/.test(url.host))
+    throw new Error(`This is not a web address. ${LOOKS_LIKE}`)
   if (url.username || url.password) throw new Error(`Leave out the part before the @. ${LOOKS_LIKE}`)
   if (url.protocol === "http:" && !isLoopback(url.hostname))
     throw new Error("The address must begin with https://. Only a relay on this computer may use http://.")

@@ -129,8 +129,10 @@ def test_extension_options_open_by_themselves_and_outlast_a_restart(
     launch: Launch, tmp_path: Path, network: Recorder
 ) -> None:
     with launch(tmp_path / "profile") as chromium:
-        if not any("options.html" in page.url for page in chromium.context.pages):
-            chromium.context.wait_for_event("page", lambda page: "options.html" in page.url)
+        [_, *opened] = chromium.context.pages
+        page = opened[0] if opened else chromium.context.wait_for_event("page")
+        page.wait_for_url(f"chrome-extension://{chromium.id}/options.html")
+        expect(status(page)).to_have_text(OFF)
         chromium.set(network.relay)
     with launch(tmp_path / "profile") as chromium:
         page = chromium.context.new_page()
@@ -170,7 +172,8 @@ def test_extension_pages_have_nothing_to_object_to(
     save(options, f"https://{'long-' * 30}.example.com")
     expect(status(options)).to_contain_text("Active")
     looks(options, "active")
-    options.evaluate("chrome.storage.local.set({relay: ''})")
+    save(options, "")
+    expect(status(options)).to_have_text(OFF)
     options.goto(f"chrome-extension://{shared_chromium.id}/onward.html?{QUERY}")
     looks(options, "onward")
 
