@@ -3,7 +3,7 @@
  * it two paths of opencode's public address.
  */
 
-import { lstat, unlink, chmod } from "node:fs/promises";
+import { access, chmod, constants, lstat, rm } from "node:fs/promises";
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import { connect } from "node:net";
 
@@ -48,7 +48,7 @@ async function listen(address: Address): Promise<void> {
     await bind(address);
   } catch (error) {
     if (!("path" in address) || !(await isLeftOver(address.path))) throw error;
-    await unlink(address.path);
+    await rm(address.path, { force: true });
     await bind(address);
   }
   // As open as a port of the loopback: who may reach it is a matter of the folder.
@@ -70,15 +70,22 @@ async function bind(address: Address): Promise<void> {
 
 /** True for a socket that a process which is gone left behind. */
 async function isLeftOver(path: string): Promise<boolean> {
-  const found = await lstat(path).catch(() => undefined);
-  if (!found?.isSocket()) return false;
+  try {
+    if (!(await lstat(path)).isSocket()) return false;
+    await access(path, constants.W_OK);
+  } catch {
+    return false;
+  }
   return await new Promise((resolve) => {
     const client = connect(path);
     client.once("connect", () => {
       client.destroy();
       resolve(false);
     });
-    client.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
+    // Bun (1.3) calls it ENOENT, as it does what may not be written to, hence the look above.
+    client.once("error", ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === "ECONNREFUSED" || code === "ENOENT"),
+    );
   });
 }
 

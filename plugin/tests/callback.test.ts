@@ -98,6 +98,7 @@ test("stray and forged requests never harm a live login", async () => {
     ["/auth/callback?code=c1&state=x", 400],
     ["/auth/callback?error=access_denied", 400],
     [`${good}&response=x`, 400],
+    [good.replace("?", "?response=x&"), 400],
     [`${good}&code=c1`, 400],
     [`/auth/callback?response=${"A".repeat(43)}.${parts.join(".")}`, 400],
     [[header, ...parts.slice(0, 3), "AAAAAAAAAAAAAAAAAAAAAA"].join("."), 400],

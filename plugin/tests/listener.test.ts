@@ -9,6 +9,8 @@ import { test } from "node:test";
 
 import { HOST, Harness } from "./harness.js";
 import { listening } from "../src/listener.js";
+import * as pages from "../src/pages.js";
+import type { RedirectLogin } from "../src/redirect-login.js";
 
 const PUBLIC = `https://${HOST}`;
 const PATHS = ["/auth/start", "/auth/callback"];
@@ -51,6 +53,20 @@ test("every answer carries the headers of the protocol's pages, and no script", 
     assert.match(text, /color-scheme" content="light dark"/);
     assert.match(text, /name="viewport"/);
     assert.doesNotMatch(text, /<script|\son\w+=|javascript:|src=|url\(|http-equiv/i);
+  }
+});
+
+test("names are escaped and kept apart from the words around them", () => {
+  const hostile = "<img src=x onerror=alert(1)>\"'&";
+  const login = { provider: hostile, origin: "https://opencode.example" } as RedirectLogin;
+  for (const { body } of [
+    pages.interstitial(login, login.origin!, `/x?a=1&b=${hostile}`),
+    pages.unregistered(login, login.origin!, hostile),
+    pages.idpError(login, hostile),
+    pages.done(login),
+  ]) {
+    assert.doesNotMatch(body, /<img|"'&[^#]/);
+    assert.match(body, /<bdi>&#60;img src=x onerror=alert\(1\)&#62;&#34;&#39;&#38;<\/bdi>/);
   }
 });
 
