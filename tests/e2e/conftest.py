@@ -3,11 +3,16 @@
 Two identity providers: `open_idp` has the relays' redirect URIs registered, `locked_idp` only the
 two localhost ones, like OpenAI. Three opencode servers: `instance` signs in by pairing code,
 `locked_instance` by paste, `proxied_instance` through a relay behind a header-stripping proxy.
+
+The sites of test_redirect_*: one opencode with publicUrl "auto" behind nginx, Caddy and Traefik at
+once, and one each with a configured address behind nginx and Caddy. The identity provider's pages
+let a form lead to itself and the relays only.
 """
 
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -19,9 +24,11 @@ import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from .idp import CLIENT_ID, LOCALHOST, Idp, identity_provider
-from .opencode import Opencode, label_is, opencode, pack
+from .opencode import USER, Opencode, label_is, opencode, pack
 from .person import Person
-from .processes import CHROMIUM, HERE, OPENCODE, free_port, running
+from .processes import CHROMIUM, HERE, OPENCODE, Restartable, free_port, running
+from .proxies import NAMES, PASSWORD, PROGRAMS
+from .sites import FRONTS, Site, Sites
 
 ARTIFACTS = HERE / "artifacts"
 RELAY = Path(sys.executable).with_name("opencode-relay")
@@ -41,7 +48,8 @@ def programs() -> None:
             f"opencode (npm ci in {HERE.name})": OPENCODE.exists(),
             "node": shutil.which("node"),
             "npm": shutil.which("npm"),
-            "nginx": shutil.which("nginx"),
+            **{name: shutil.which(name, path=PROGRAMS) for name in ("nginx", "caddy", "traefik")},
+            "openssl": shutil.which("openssl"),
             str(CHROMIUM): CHROMIUM.exists(),
         }.items()
         if not there
@@ -58,7 +66,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def ports() -> dict[str, int]:
-    return {name: free_port() for name in ("relay", "proxied", "open", "locked")}
+    relays_and_idps = ("relay", "proxied", "returning", "open", "locked")
+    return {name: free_port() for name in (*relays_and_idps, *FRONTS)}
 
 
 def issuer(port: int) -> str:
@@ -67,8 +76,10 @@ def issuer(port: int) -> str:
 
 @pytest.fixture(scope="package")
 def open_idp(world: Path, ports: dict[str, int]) -> Iterator[Idp]:
-    relays = [f"{issuer(ports[name])}/auth/callback" for name in ("relay", "proxied")]
-    with identity_provider(ports["open"], [*LOCALHOST, *relays], world / "open-idp") as idp:
+    relays = [issuer(ports[name]) for name in ("relay", "proxied", "returning")]
+    redirect_uris = [*LOCALHOST, *(f"{relay}/auth/callback" for relay in relays)]
+    form_action = " ".join(["'self'", *relays])
+    with identity_provider(ports["open"], redirect_uris, world / "open-idp", form_action) as idp:
         yield idp
 
 
@@ -168,9 +179,55 @@ def locked_instance(shared_locked_instance: Opencode) -> Iterator[Opencode]:
 
 
 @pytest.fixture(scope="package")
+def returning_relay(world: Path, ports: dict[str, int]) -> Iterator[Restartable[Relay]]:
+    """A relay that sends browsers back to every site, and can be restarted."""
+    port, home = ports["returning"], world / "returning-relay"
+    with Restartable(lambda: relay_at(issuer(port), port, ports["open"], home)) as relay:
+        instance = relay.now.options["key"].split("_")[1]
+        urls = [f"https://{name}:{ports[front]}" for front in FRONTS for name in NAMES]
+        register = [f"--return-url={url}/auth/callback" for url in urls]
+        data = f"--data={relay.now.data}"
+        subprocess.run(
+            [RELAY, "instances", "update", instance, *register, data],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        yield relay
+
+
+@pytest.fixture(scope="package")
+def sites(
+    world: Path,
+    ports: dict[str, int],
+    plugin: Path,
+    template: Path,
+    returning_relay: Restartable[Relay],
+    open_idp: Idp,
+) -> Iterator[Sites]:
+    options = {
+        **returning_relay.now.options,
+        "issuer": open_idp.issuer,
+        "clientId": CLIENT_ID,
+    }
+    with Sites(world, ports, plugin, template, options) as all_of_them:
+        yield all_of_them
+
+
+@pytest.fixture
+def site(sites: Sites, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The opencode that a test names: see `sites.behind`."""
+    one = sites.at(request.param)
+    yield one
+    one.opencode.forget()
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--host-resolver-rules=MAP *.test 127.0.0.1"],
+        )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -189,7 +246,11 @@ def meet(browser: Browser, world: Path, request: pytest.FixtureRequest) -> Itera
     met: list[Person] = []
 
     def meet(name: str) -> Person:
-        context = browser.new_context(reduced_motion="reduce")
+        context = browser.new_context(
+            reduced_motion="reduce",
+            ignore_https_errors=True,  # the tests' own certificate
+            http_credentials={"username": USER, "password": PASSWORD},
+        )
         context.set_default_timeout(TIMEOUT)
         # An account of this test alone: the identity provider's log is shared.
         met.append(Person(f"{name}-{next(numbers)}", context))

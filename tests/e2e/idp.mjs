@@ -2,10 +2,13 @@
 // opencode signs in to. Every code and token leaves a JSON line on standard output, so that a test
 // can say which account an access token was issued to, and how often a code was redeemed.
 //
-// Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list).
+// A browser whose cookie `response_mode` asks for it is answered by form_post.
+//
+// Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list), FORM_ACTION: where the pages'
+// Content-Security-Policy lets a form, and every redirect after it, lead.
 import { Provider } from 'oidc-provider'
 
-const { PORT, ISSUER, CLIENT_ID, REDIRECT_URIS } = process.env
+const { PORT, ISSUER, CLIENT_ID, REDIRECT_URIS, FORM_ACTION } = process.env
 const OPENAI = 'https://api.openai.com/auth'
 
 const log = (event, fields) => console.log(JSON.stringify({ event, ...fields }))
@@ -51,6 +54,13 @@ const provider = new Provider(ISSUER, {
   ttl: { AccessToken: 3600, AuthorizationCode: 600, IdToken: 3600, Interaction: 3600,
     Session: 86400, Grant: 86400, RefreshToken: 86400 },
   cookies: { keys: ['a-key-for-tests-only'] },
+})
+
+provider.use(async (ctx, next) => {
+  const mode = ctx.cookies.get('response_mode')
+  if (mode && ctx.path === '/oauth/authorize') ctx.query = { ...ctx.query, response_mode: mode }
+  await next()
+  if (ctx.type === 'text/html') ctx.set('content-security-policy', `form-action ${FORM_ACTION}`)
 })
 
 provider.on('authorization.success', (ctx, { code }) => log('code', {

@@ -32,7 +32,9 @@ class Idp:
 
 
 @contextmanager
-def identity_provider(port: int, redirect_uris: list[str], home: Path) -> Iterator[Idp]:
+def identity_provider(
+    port: int, redirect_uris: list[str], home: Path, form_action: str = "*"
+) -> Iterator[Idp]:
     issuer = f"http://localhost:{port}"
     log = home.with_suffix(".log")
     with running(
@@ -45,6 +47,7 @@ def identity_provider(port: int, redirect_uris: list[str], home: Path) -> Iterat
             "ISSUER": issuer,
             "CLIENT_ID": CLIENT_ID,
             "REDIRECT_URIS": json.dumps(redirect_uris),
+            "FORM_ACTION": form_action,
         },
     ):
         yield Idp(issuer, log)

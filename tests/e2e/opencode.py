@@ -14,6 +14,7 @@ import httpx
 from .processes import HERE, OPENCODE, free_port, running, wait_until
 
 PLUGIN = HERE.parents[1] / "plugin"
+USER = "opencode"  # whose password it is
 # What opencode would fetch or install by itself plays no part in a login.
 QUIET = {
     "OPENCODE_DISABLE_AUTOUPDATE": "true",
@@ -95,11 +96,17 @@ def npm(*args: str) -> str:
 
 @contextmanager
 def opencode(
-    home: Path, plugin: Path, options: Mapping[str, str], template: Path | None = None
+    home: Path,
+    plugin: Path,
+    options: Mapping[str, str],
+    template: Path | None = None,
+    *,
+    port: int | None = None,
+    password: str = "",
 ) -> Iterator[Opencode]:
     """Serve with the plugin; a `template` is a home whose installed packages are used again."""
     config = home / ".config/opencode"
-    if template:
+    if template and not config.exists():
         for part in (".config", ".cache"):
             shutil.copytree(template / part, home / part, symlinks=True)
     config.mkdir(parents=True, exist_ok=True)
@@ -108,8 +115,12 @@ def opencode(
     models = home / "models.json"
     models.write_text(json.dumps(MODELS))
     env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)}
-    port = free_port()
-    served = Opencode(f"http://127.0.0.1:{port}", home, home.with_suffix(".log"))
+    port = port or free_port()
+    user = ""
+    if password:
+        env["OPENCODE_SERVER_PASSWORD"] = password
+        user = f"{USER}:{password}@"
+    served = Opencode(f"http://{user}127.0.0.1:{port}", home, home.with_suffix(".log"))
     argv = [str(OPENCODE), "web", "--port", str(port), "--hostname", "127.0.0.1", "--print-logs"]
     ready = f"{served.url}/global/health"
     with running(argv, home=home, log=served.log, ready=ready, env=env):

@@ -102,6 +102,23 @@ class Person:
         page.wait_for_url("**/auth/callback?**")
         return page
 
+    def come_back(self, page: Page, public_url: str) -> Page:
+        """Sign in and consent, and do nothing more: the browser ends at opencode's address."""
+        self.sign_in(page)
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url(f"{public_url}/auth/callback?**")
+        return page
+
+    def bring_back(self, page: Page, public_url: str) -> str:
+        """Sign in and consent; the address that would bring the response, which stays unsent."""
+        back = f"{public_url}/auth/callback?response="
+        page.route(lambda url: url.startswith(back), lambda route: route.abort())
+        self.sign_in(page)
+        with page.expect_request(lambda request: request.url.startswith(back)) as request:
+            page.get_by_role("button", name="Continue").click()
+        page.unroute_all()
+        return request.value.url
+
     def reach_localhost(self, page: Page) -> str:
         """Sign in and consent; the address of the page that then does not load."""
         self.sign_in(page)
