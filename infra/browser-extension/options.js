@@ -4,11 +4,13 @@ const [status, form, field, error] = ["#status", "form", "#relay", "#error"].map
 const fieldset = form.querySelector("fieldset")
 
 function describe({ relay, byPolicy, problem, allowed }) {
-  const organisation = byPolicy ? " Your organisation has set this." : ""
-  if (problem) return `Not active: the address that your organisation has set cannot be used. ${problem}`
-  if (!relay) return `Not active: no relay is set.${organisation}`
+  if (problem)
+    return `Not active: the address that your organisation has set cannot be used. ${problem} Tell whoever looks after this browser.`
+  if (!relay && byPolicy) return "Not active: your organisation has switched it off."
+  if (!relay) return "Not active: no relay is set. Enter its address and press Save."
   if (!allowed)
     return "Not active: the browser does not let this extension use localhost. Allow it on the page of this extension’s details, under “Site access”."
+  const organisation = byPolicy ? " Your organisation has set this." : ""
   return `Active: sign-ins that your opencode opened are carried to ${relay}.${organisation}`
 }
 

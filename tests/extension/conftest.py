@@ -184,9 +184,7 @@ def launch(playwright: Playwright, shared_network: Recorder) -> Launch:
 
 
 @pytest.fixture(scope="module")
-def shared_chromium(
-    launch: Launch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Chromium]:
+def shared_chromium(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     with launch(tmp_path_factory.mktemp("profile")) as chromium:
         yield chromium
 

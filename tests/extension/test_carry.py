@@ -193,9 +193,7 @@ class TestLeavesAlone:
         page.wait_for_url(f"{LOCAL}?**")
         assert network.came[-1] == ("POST", "localhost:1455", f"/auth/callback?{QUERY}")
 
-    def test_extension_leaves_a_local_codex_login_alone(
-        self, idp: Page, network: Recorder
-    ) -> None:
+    def test_extension_leaves_a_local_codex_login_alone(self, idp: Page, network: Recorder) -> None:
         """The provider's redirect reaches the program that waits on this machine."""
         network.to = f"{LOCAL}?code=c&state={secrets.token_hex(16)}"
         idp.goto(f"{network.at('idp')}/302")
@@ -258,7 +256,11 @@ class TestWithARealRelay:
         visitor.goto(network.at("evil"))
         visitor.evaluate("to => { location.href = to }", f"{LOCAL}?code=evil&state={state}")
         visitor.wait_for_url(f"{served.url}/auth/callback?**")
-        title = "This answer cannot be used" if forged == "doubled" else "This sign-in is not known here"
+        title = (
+            "This answer cannot be used"
+            if forged == "doubled"
+            else "This sign-in is not known here"
+        )
         expect(visitor.get_by_role("heading", level=1)).to_have_text(title)
         assert instance.collect(login).json() == {"status": "pending"}
 

@@ -15,7 +15,7 @@ ARTIFACTS = ROOT / "tests" / "e2e" / "artifacts" / "extension"
 SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 QUERY = f"code=c&state={STATE}"
-OFF = "Not active: no relay is set."
+OFF = "Not active: no relay is set. Enter its address and press Save."
 
 
 @pytest.fixture
@@ -33,9 +33,7 @@ def active(relay: str) -> str:
     return f"Active: sign-ins that your opencode opened are carried to {relay}."
 
 
-def test_extension_options_turn_it_on_and_off(
-    options: Page, page: Page, network: Recorder
-) -> None:
+def test_extension_options_turn_it_on_and_off(options: Page, page: Page, network: Recorder) -> None:
     expect(status(options)).to_have_text(OFF)
     page.goto(f"{LOCAL}?{QUERY}")
     assert page.url.startswith(LOCAL)
