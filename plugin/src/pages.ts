@@ -152,7 +152,7 @@ export function interstitial(login: RedirectLogin, origin: string, go: string): 
     [
       "Sign this opencode in?",
       html`You are about to sign the opencode below in with your account of ${provider}.`,
-      html`<span>Everyone who can use this opencode will be able to use the account.</span> If you did not ask for this sign-in yourself, close this page.`,
+      html`<strong>Everyone who can use this opencode will be able to use the account.</strong> If you did not ask for this sign-in yourself, close this page.`,
     ],
     about(login, origin),
     {},
@@ -163,7 +163,11 @@ export function interstitial(login: RedirectLogin, origin: string, go: string): 
 export function done(login: RedirectLogin): Answer {
   return page(
     200,
-    ["Signed in", "opencode has taken up your account.", "You can close this page."],
+    [
+      "Signed in",
+      "opencode has taken up your account.",
+      "You can close this page, or go back to opencode.",
+    ],
     about(login),
   );
 }

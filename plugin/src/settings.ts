@@ -62,7 +62,8 @@ export function readSettings(
     issuer,
     clientId,
     key: keyReader(option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")),
-    publicUrl: () => publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
+    publicUrl: () =>
+      publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
   };
 }

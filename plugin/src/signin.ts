@@ -7,7 +7,7 @@ import { collect } from "./collecting.js";
 import { entered } from "./entered.js";
 import { type Idp, LOOPBACK_REDIRECT_URI, authorizationUrl, findIdp } from "./idp.js";
 import { listening } from "./listener.js";
-import type { Context, } from "./logins.js";
+import type { Context } from "./logins.js";
 import type { Authorization } from "./opencode.js";
 import { RedirectLogin } from "./redirect-login.js";
 import {
@@ -18,11 +18,18 @@ import {
   discover,
   open,
 } from "./relay.js";
-import { RelayLogin, type Secrets, challenge, randomText, relayLogins, sameText } from "./relay-login.js";
+import {
+  RelayLogin,
+  type Secrets,
+  challenge,
+  randomText,
+  relayLogins,
+  sameText,
+} from "./relay-login.js";
 import { makeKeys } from "./sealed.js";
 import { AUTO, OPENAI_ISSUER, type Settings } from "./settings.js";
 
-/** Everything a login is made of but the relay's answer. */
+/** Everything a login is made of but what the relay answers. */
 interface Attempt {
   readonly context: Context;
   readonly settings: Settings;
@@ -92,8 +99,8 @@ export function whyNoRedirect(
 ): string | undefined {
   if (!discovery.redirects) return noRedirect(discovery);
   if (!key) return "it takes an instance key (OPENCODE_RELAY_KEY)";
-  // The browser would end at a localhost address where nothing listens, and opencode would show
-  // no input for what is to be pasted.
+  // The browser would end at localhost, where nothing listens, and opencode show no input to paste
+  // its address into.
   if (!isRegistered(discovery, settings)) {
     return `${discovery.redirectUri} is not registered at ${settings.issuer}, so its answer is pasted`;
   }
@@ -101,7 +108,10 @@ export function whyNoRedirect(
 }
 
 /** Why the plugin cannot be reached by a browser, if it cannot. Throws `SettingsError`. */
-export async function whyNoListener(settings: Settings, log: Context["log"]): Promise<string | undefined> {
+export async function whyNoListener(
+  settings: Settings,
+  log: Context["log"],
+): Promise<string | undefined> {
   return await listening(settings.listen(), log).then(
     () => undefined,
     (error: Error) => error.message,

@@ -1,8 +1,10 @@
 /** The plugin in front of a stub relay and identity provider, in the place of opencode. */
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import plugin from "../src/index.js";
@@ -21,7 +23,8 @@ export class Harness implements AsyncDisposable {
   readonly taken: string[] = [];
   disposals = 0;
   storeFails = false;
-  port = 0;
+  /** The folder of the plugin's socket: of two tests at once each has its own. */
+  folder = "";
   stored: StoredAuth | undefined;
   hooks!: Hooks;
 
@@ -100,21 +103,20 @@ export class Harness implements AsyncDisposable {
    * provider, and the return URLs of `hosts` at the relay.
    */
   async redirecting(publicUrl: string, hosts = [HOST], more = {}): Promise<this> {
-    const port = await freePort();
-    await this.start({ publicUrl, listen: `127.0.0.1:${port}`, ...more });
+    this.folder = await mkdtemp(join(tmpdir(), "relay-"));
+    await this.start({ publicUrl, listen: this.listen, ...more });
     this.register();
     this.relay.returnUrls = hosts.map((host) => `https://${host}/auth/callback`);
-    this.port = port;
     return this;
   }
 
   get listen(): string {
-    return `127.0.0.1:${this.port}`;
+    return `unix:${this.folder}/socket`;
   }
 
   /** A browser of somebody who came by opencode's own page. */
   browser(host = HOST): Browser {
-    return new Browser(this.port, host);
+    return new Browser(`${this.folder}/socket`, host);
   }
 
   /** Where the relay's page sends the browser, once the identity provider has answered. */
@@ -142,18 +144,11 @@ export class Harness implements AsyncDisposable {
     await this.hooks.auth.loader(async () => undefined);
     await this.relay.stop();
     await this.idp.stop();
+    if (this.folder) await rm(this.folder, { recursive: true });
   }
 }
 
 export const HOST = "opencode.example";
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export interface Shown {
   status: number;
@@ -169,7 +164,7 @@ export class Browser {
   cookie: string | undefined;
 
   constructor(
-    readonly port: number,
+    readonly socketPath: string,
     readonly host: string,
   ) {}
 
@@ -184,7 +179,8 @@ export class Browser {
     };
     // fetch keeps Host and Sec-Fetch-Site to itself.
     return await new Promise((resolve, reject) => {
-      const asked = request({ port: this.port, path, method, headers, agent: false }, (answer) => {
+      const { socketPath } = this;
+      const asked = request({ socketPath, path, method, headers, agent: false }, (answer) => {
         let text = "";
         answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
         answer.on("end", () => {

@@ -132,6 +132,8 @@ test("an address that is taken: polls, says so, and uses it once it is free", as
   assert.ok(h.logged(taken));
   await new Promise((resolve) => other.close(resolve));
   assert.match((await h.authorize()).url, /auth\/start/);
+  const { headers } = await fetch(`http://127.0.0.1:${port}/auth/start`);
+  assert.equal(headers.get("opencode-relay"), "instance");
 });
 
 test("an address that cannot be had is named", async () => {

@@ -86,10 +86,7 @@ test("auto: the address is what the first proxy says, else Host; https but on lo
   );
   assert.equal(await of({ host: "127.0.0.1:4097" }), "http://127.0.0.1:4097");
   assert.equal(await of({ host: "[::1]:4097" }), "http://[::1]:4097");
-  assert.equal(
-    await of({ host: "localhost", "x-forwarded-proto": "https" }),
-    "https://localhost",
-  );
+  assert.equal(await of({ host: "localhost", "x-forwarded-proto": "https" }), "https://localhost");
   for (const headers of [
     { host: "a.example", "x-forwarded-proto": "http" },
     { host: "a.example", "x-forwarded-proto": "javascript" },
@@ -139,6 +136,11 @@ test("a configured address that is not registered fails at once, with the comman
     /instances update ID --return-url https:\/\/opencode\.example\/auth\/callback/,
   );
   assert.ok(h.logged(/^error .*instances update ID/));
+  h.stored = { type: "api", key: "sk" };
+  await h.hooks.dispose();
+  h.stored = undefined;
+  await h.hooks.dispose();
+  assert.ok(!h.logged(/cancelled/)); // and nothing of it is left
 });
 
 test("without a live ticket: 404, no cookie, no call to the relay", async () => {
@@ -291,9 +293,9 @@ test("where redirect cannot be used it polls instead, and says why", async () =>
   };
   h.relay.redirectOffered = false; // told only when the login is opened
   assert.equal(await polled(/this sign-in polls: .* completion code/), "auto");
+  h.relay.redirectOffered = true;
   h.relay.discovery = { deliveries_supported: ["poll"] };
   assert.equal(await polled(/this sign-in polls: .* completion code/), "auto");
-  h.relay.redirectOffered = true;
   h.relay.discovery = {};
   h.relay.registered = [];
   assert.equal(await polled(/auth\/callback is not registered at .*pasted/), "code");

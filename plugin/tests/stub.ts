@@ -214,7 +214,8 @@ export class StubRelay extends Server {
   }
 
   #open(seen: Seen, answer: ServerResponse): void {
-    if (!seen.authorization && !this.openEnrolment) return this.problem(answer, 401, "instance-key-required");
+    if (!seen.authorization && !this.openEnrolment)
+      return this.problem(answer, 401, "instance-key-required");
     if (seen.authorization && seen.authorization !== `Bearer ${this.key}`) {
       return this.problem(answer, 401, "instance-key-invalid");
     }
