@@ -143,6 +143,24 @@ test("a configured address that is not registered fails at once, with the comman
   assert.ok(!h.logged(/cancelled/)); // and nothing of it is left
 });
 
+test("a login opened in another way than was asked for is refused", async () => {
+  await using h = await new Harness().redirecting(PUBLIC);
+  const opens = (more: Record<string, string>) => {
+    const login = { login_id: "A".repeat(22), state: "s", expires_in: 600, max_wait: 20, ...more };
+    h.relay.intercept = (seen, answer) => {
+      if (seen.method !== "POST") return false;
+      answer.writeHead(201, { "content-type": "application/json" }).end(JSON.stringify(login));
+      return true;
+    };
+  };
+  opens({ confirmation: "pairing_code", pairing_code: "K7WR-9F2D" });
+  await assert.rejects(h.authorize(), /not as the protocol says/);
+  opens({ confirmation: "none" });
+  assert.match((await h.authorize()).url, /auth\/start/);
+  h.relay.discovery = { deliveries_supported: ["poll"] };
+  await assert.rejects(h.authorize(), /not as the protocol says/);
+});
+
 test("without a live ticket: 404, no cookie, no call to the relay", async () => {
   await using h = await new Harness().redirecting("auto");
   const { url } = await h.auto();
