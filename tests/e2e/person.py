@@ -60,11 +60,15 @@ class Person:
 
     def connect(self, opencode_url: str) -> Dialog:
         """Settings, Providers, OpenAI, Connect, and the relay's way."""
+        dialog = self.choose(opencode_url, "via relay")
+        dialog.box.get_by_role("link", name="this link").wait_for()
+        return dialog
+
+    def choose(self, opencode_url: str, method: str) -> Dialog:
         row = self.provider(opencode_url)
         row.get_by_role("button", name="Connect").click()
         dialog = Dialog(row.page)
-        dialog.box.get_by_role("button", name="via relay").click()
-        dialog.box.get_by_role("link", name="this link").wait_for()
+        dialog.box.get_by_role("button", name=method).click()
         return dialog
 
     def disconnect(self, opencode_url: str) -> None:
