@@ -19,6 +19,8 @@ from opencode_relay.settings import Settings
 from opencode_relay.web.problems import PROBLEMS
 from typer.testing import CliRunner
 
+from tests.aws.template import WATCH, load
+
 ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("opencode-relay"))
 TRACKED = subprocess.run(
@@ -42,7 +44,12 @@ def calls() -> list[list[str]]:
         for block in blocks(read(page), "sh"):
             for line in re.split("\n|&&", block):
                 words = shlex.split(line)
-                at = [n for n, word in enumerate(words) if Path(word).name == "opencode-relay"]
+                # Not a stack's name, which is the same word.
+                at = [
+                    n
+                    for n, word in enumerate(words)
+                    if Path(word).name == "opencode-relay" and not words[n - 1].startswith("--")
+                ]
                 if at:
                     found.append(words[at[0] + 1 :])
     return found
@@ -63,6 +70,13 @@ def test_commands_were_found() -> None:
     for arguments in (["serve"], ["demo"]):
         assert arguments in CALLS
     assert any(arguments[:2] == ["instances", "revoke"] for arguments in CALLS)
+    options = {word for arguments in CALLS for word in arguments if word.startswith("--")}
+    assert {"--stack", "--instance", "--once", "--return-url"} <= options
+
+
+def test_an_option_that_is_none_would_be_noticed() -> None:
+    result = CliRunner().invoke(app, ["instances", "list", "--nonsense", "--help"])
+    assert result.exit_code != 0
 
 
 def test_settings_and_their_defaults() -> None:
@@ -81,6 +95,86 @@ def test_no_page_names_a_setting_that_is_none() -> None:
         assert set(re.findall(r"(?<![A-Z_])RELAY_[A-Z_]+", read(page))) <= known, page
 
 
+def test_template_parameters_and_their_defaults() -> None:
+    rows = re.findall(
+        r"^\| `([A-Z][a-z]\w+)` \| (.*?) \|", read("docs/operations.md"), re.MULTILINE
+    )
+    parameters = load()["Parameters"]
+    assert {name: value.strip("`") for name, value in rows} == {
+        name: str(one["Default"]) or "none" for name, one in parameters.items()
+    }
+    given = re.findall(r"\b([A-Z]\w+)=", "".join(blocks(read("docs/operations.md"), "sh")))
+    assert {name for name in given if not name.isupper()} <= set(parameters)
+
+
+def test_alarms_and_outputs_are_the_templates() -> None:
+    page = read("docs/operations.md")
+    alarms = [
+        one["Properties"]["AlarmName"]["Fn::Sub"].replace("${Relay}", "STACK")
+        for one in load(WATCH)["Resources"].values()
+        if one["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert re.findall(r"^\| `(STACK-.*?)` \|", page, re.MULTILINE) == alarms
+    outputs, resources = load()["Outputs"], load()["Resources"]
+    for name in ("DnsTarget", "DnsTargetZone", "InstancesTable"):
+        assert f"`{name}`" in page
+        assert name in outputs
+    for name in ("CallbackLog", "LoginsLog", "CollectLog", "RotateKeysLog"):
+        assert f"`{name}`" in page
+        assert name in resources
+
+
+def test_the_costs_add_up() -> None:
+    page = read("docs/operations.md")
+    number = r"\$?([\d.]+)"
+    row = re.compile(
+        rf"^\| .* \| .* \| {number} \| {number} \| {number} \| {number} \| {number} \|$"
+    )
+    rows = [
+        [float(n) for n in found.groups()] for found in map(row.match, page.splitlines()) if found
+    ]
+    assert len(rows) == 7
+    for price, *ways in rows:
+        for count, cost in (ways[:2], ways[2:]):
+            assert abs(price * count - cost) < 0.0051, (price, count, cost)
+    total = re.search(rf"\| \*\*{number}\*\* \| \| \*\*{number}\*\* \|", page)
+    assert total
+    assert float(total[1]) == round(sum(row[2] for row in rows), 2)
+    assert float(total[2]) == round(sum(row[4] for row in rows), 2)
+    # The counts are those that the tests of the built artifact assert.
+    counted = re.findall(
+        r"\(writes, reads\) == \((\d), (\d)\)", read("tests/aws/test_requests_counted.py")
+    )
+    [(writes, reads), (by_redirect, reads_by_redirect)] = counted
+    assert f"{writes} writes and {reads} reads" in page
+    assert f"{by_redirect} and {reads_by_redirect} by redirect" in page
+
+
+SCREENS = [
+    path
+    for path in TRACKED
+    if path.startswith(("plugin/src/", "infra/browser-extension/", "functions/opencode_relay/web/"))
+]
+
+
+def test_quoted_words_are_on_the_screens() -> None:
+    """What docs/sign-in.md puts between “ and ” is what a person reads there."""
+    screens = "".join(map(read, SCREENS))
+    quoted = re.findall("“(.*?)”", read("docs/sign-in.md"))
+    assert len(quoted) > 5
+    for words in quoted:
+        said = words.replace("ChatGPT", "…").replace("’", "'").strip("… ")
+        assert said in screens.replace("’", "'"), words
+
+
+def test_images_are_shown_and_small() -> None:
+    images = [path for path in TRACKED if path.startswith("docs/images/")]
+    shown = re.findall(r'src="(images/.*?)"', read("docs/sign-in.md"))
+    assert sorted(images) == sorted(f"docs/{path}" for path in shown)
+    for path in images:
+        assert (ROOT / path).stat().st_size < 60_000, path
+
+
 def test_problems_and_their_statuses() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", read("docs/protocol.md"), re.MULTILINE)
     assert {slug: int(status) for slug, status in rows} == {
@@ -97,7 +191,7 @@ def anchors(page: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_resolve(page: str) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", read(page)):
+    for target in re.findall(r'(?:\]\(|src=")([^)\s"]+)[)"]', read(page)):
         path, _, anchor = target.partition("#")
         if re.match(r"[a-z]+:", path):
             continue
@@ -109,7 +203,7 @@ def test_links_resolve(page: str) -> None:
 
 def test_map_has_every_folder() -> None:
     folders = {path.partition("/")[0] for path in TRACKED if "/" in path}
-    assert set(re.findall(r"^\| \[`(.+?)/`\]", read("README.md"), re.MULTILINE)) == folders
+    assert set(re.findall(r"^\| \[`([^`]+?)/`\]", read("README.md"), re.MULTILINE)) == folders
 
 
 def test_entry_is_the_one_that_serve_writes(tmp_path: Path) -> None:
