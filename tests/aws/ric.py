@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,6 +74,14 @@ class _RuntimeAPI(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # as when an environment is ended
+            super().handle_error(request, client_address)
+
+
 class Environment:
     """One execution environment: a process that answers one event at a time.
 
@@ -93,8 +102,7 @@ class Environment:
         self.stopped, self.restored = threading.Event(), threading.Event()
         self._number, self._lock = 0, threading.Lock()
         runtime = type("RuntimeAPI", (_RuntimeAPI,), {"environment": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), runtime)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), runtime)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._log = logs.open("w+")
         started = "snap-start" if snapshot else "on-demand"
