@@ -111,7 +111,7 @@ async function serve(request: IncomingMessage, answer: ServerResponse): Promise<
   answer.writeHead(result.status, {
     ...EVERYWHERE,
     ...(https ? HSTS : {}),
-    ...(route ? marks(request) : {}),
+    ...marks(request),
     ...result.headers,
   });
   answer.end(request.method === "HEAD" ? undefined : result.body);
@@ -125,7 +125,7 @@ const EVERYWHERE = {
 // Short: how long a host keeps to https is for whoever runs it to say.
 const HSTS = { "strict-transport-security": "max-age=600" };
 
-/** For `opencode-relay doctor`: that the path leads here, and what the proxy should have kept. */
+/** For `opencode-relay doctor`: that the path leads here, as all but two should not, and what the proxy should have kept. */
 function marks({ headers }: IncomingMessage): Record<string, string> {
   if (headers.authorization === undefined) return { "opencode-relay": "instance" };
   if (!warned) {

@@ -1,9 +1,11 @@
 """A person with a browser of their own: what they see, click, copy and type."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import TimeoutError as Late
 
 LOCALHOST_CALLBACK = re.compile(r"^http://localhost:1455/auth/callback\?")
 
@@ -66,7 +68,7 @@ class Person:
 
     def choose(self, opencode_url: str, method: str) -> Dialog:
         row = self.provider(opencode_url)
-        row.get_by_role("button", name="Connect").click()
+        row.get_by_role("button", name="Connect", exact=True).click()
         dialog = Dialog(row.page)
         dialog.box.get_by_role("button", name=method).click()
         return dialog
@@ -77,8 +79,13 @@ class Person:
     def provider(self, opencode_url: str) -> Locator:
         """OpenAI's row in opencode's settings."""
         page = self.open(opencode_url)
-        page.get_by_role("button", name="Settings").click()
-        page.get_by_role("tab", name="Providers").click()
+        providers = page.get_by_role("tab", name="Providers")
+        for _ in range(5):  # a click that comes while opencode still starts may be lost
+            page.get_by_role("button", name="Settings").click()
+            with suppress(Late):
+                providers.wait_for(timeout=4_000)
+                break
+        providers.click()
         return page.locator(".settings-v2-provider-row").filter(
             has=page.get_by_text("OpenAI", exact=True)
         )
@@ -118,10 +125,9 @@ class Person:
         back = f"{public_url}/auth/callback?response="
         page.route(lambda url: url.startswith(back), lambda route: route.abort())
         self.sign_in(page)
-        with page.expect_request(lambda request: request.url.startswith(back)) as request:
+        with page.expect_event("requestfailed", lambda one: one.url.startswith(back)) as unsent:
             page.get_by_role("button", name="Continue").click()
-        page.unroute_all()
-        return request.value.url
+        return str(unsent.value.url)
 
     def reach_localhost(self, page: Page) -> str:
         """Sign in and consent; the address of the page that then does not load."""

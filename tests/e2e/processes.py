@@ -118,7 +118,7 @@ def nginx_with(
     http: str, *, home: Path, ready: str, trusted: ssl.SSLContext | bool = True
 ) -> Iterator[None]:
     """Run nginx with the content of its `http` block."""
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     (home / "nginx.conf").write_text(f"""
         daemon off; worker_processes 1; pid {home}/pid; error_log stderr;
         events {{ }}

@@ -92,8 +92,9 @@ def test_form_post_whose_cross_site_post_comes_before_the_redirect(
     """The browser's cookie is Lax: it comes along with the page after the POST all the same."""
     alice = meet("alice")
     dialog = alice.connect(site.url)
-    mode = {"name": "response_mode", "value": "form_post", "url": open_idp.issuer}
-    alice.browser.add_cookies([mode])
+    alice.browser.add_cookies(
+        [{"name": "response_mode", "value": "form_post", "url": open_idp.issuer}]
+    )
     posted: list[str] = []
     alice.browser.on("request", lambda one: posted.append(f"{one.method} {one.url}"))
     page = dialog.follow()
@@ -130,7 +131,7 @@ def test_identity_provider_whose_form_action_is_itself_and_the_relay(
 
 
 @behind("nginx-auto", "caddy-auto", "traefik-auto")
-def test_disconnect_and_an_api_key_through_the_proxy(meet: Meet, site: Site, open_idp: Idp) -> None:
+def test_disconnect_and_an_api_key_through_the_proxy(meet: Meet, site: Site) -> None:
     """opencode's own PUT and DELETE /auth/openai stand beside the plugin's two paths."""
     alice = meet("alice")
     dialog = alice.choose(site.url, "API key")
