@@ -132,12 +132,16 @@ def main(rounds: int = 15) -> int:
                     environment, first, status = start()
                     taken[name].append(cpu_of(environment, first, status, restore=restore))
             tap.close()
-    found = {name: median(times) for name, times in taken.items()}
     print("| | CPU, ms | of the plain bundle | of it with byte code |")
     print("|---|---|---|---|")
     beyond = False
-    for name, ms in found.items():
-        shares = ms / found[PLAIN], ms / found[COMPILED]
+    for name, times in taken.items():
+        ms = median(times)
+        # Round by round, for what else runs here slows neighbours down alike.
+        shares = [
+            median(mine / theirs for mine, theirs in zip(times, taken[peer], strict=True))
+            for peer in (PLAIN, COMPILED)
+        ]
         print(f"| {name} | {ms:.0f} | {shares[0]:.2f} | {shares[1]:.2f} |")
         own = name not in {PLAIN, COMPILED}
         beyond |= own and (shares[0] > SHARE or shares[1] > SHARE_OF_COMPILED)

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TEMPLATES = Path(__file__).parent / "templates"
+COMPILED = _TEMPLATES / "compiled"
 _STYLE = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
@@ -210,7 +211,8 @@ class Pages:
         self._headers = _HEADERS | (HSTS if issuer.startswith("https://") else {})
         self._clock = clock
         self._templates = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
+            # Compiled where the artifact for AWS was built, for the sake of its first page.
+            loader=ChoiceLoader([ModuleLoader(COMPILED), FileSystemLoader(_TEMPLATES)]),
             autoescape=True,
             undefined=StrictUndefined,
             auto_reload=False,
@@ -218,6 +220,11 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals["style"] = Markup(_STYLE)  # noqa: S704 - our own file
+
+    def compile(self) -> None:
+        """Compile the templates to Python, for the artifact."""
+        self._templates.loader = FileSystemLoader(_TEMPLATES)
+        self._templates.compile_templates(COMPILED, ["html"], zip=None, ignore_errors=False)
 
     def confirm(
         self, about: About, *, response: str, token: str, wrong_code: bool = False
