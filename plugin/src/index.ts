@@ -5,10 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PROVIDER, noticeDisconnect, useReader } from "./accounts.js";
 import { deviceSignIn } from "./device.js";
 import type { Context } from "./logins.js";
-import { type Authorization, type Client, type Hooks, logger } from "./opencode.js";
+import { type Authorization, type Client, type Hooks, type Method, logger } from "./opencode.js";
 import { discover } from "./relay.js";
 import { type Settings, readSettings } from "./settings.js";
 import {
+  comesBack,
   isRegistered,
   providerName,
   relaySignIn,
@@ -19,6 +20,7 @@ import {
 } from "./signin.js";
 
 const RELAY_METHOD = 0;
+const PASTE = "paste the address of the page that did not load, or the relay's code";
 
 async function server(
   input: { client: Client; directory: string },
@@ -29,6 +31,7 @@ async function server(
   const settings = (): Settings => readSettings(options, process.env);
   let name = "ChatGPT";
   let pastes = true;
+  let carried = false;
 
   // opencode reads the labels at once, but must not wait for a relay that does not answer.
   await Promise.race([look(), sleep(2_000, undefined, { ref: false })]);
@@ -38,6 +41,8 @@ async function server(
     try {
       const set = settings();
       name = providerName(set);
+      carried = set.catcher;
+      pastes = !carried;
       // At once: the reverse proxy has nobody to send a browser to before.
       const isPublic = set.publicUrl() !== undefined;
       const noListener = isPublic ? await whyNoListener(set, log) : undefined;
@@ -45,7 +50,8 @@ async function server(
       const found = await discover(set.relay());
       const key = await set.key();
       const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
-      pastes = !redirects && (!key || !found.pairingCodes || !isRegistered(found, set));
+      pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
+      carried &&= !isRegistered(found, set);
     } catch (error) {
       log("error", (error as Error).message);
     }
@@ -53,11 +59,25 @@ async function server(
 
   const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
     try {
-      return await signIn();
+      const shown = await signIn();
+      if (shown.method === "code") return shown;
+      const callback = (): ReturnType<typeof shown.callback> => {
+        void takeUpAgain(context);
+        return shown.callback();
+      };
+      return { ...shown, callback };
     } catch (error) {
       log("error", (error as Error).message);
       throw error;
     }
+  };
+
+  const pasting: Method = {
+    type: "oauth",
+    get label() {
+      return `${name} via relay: ${PASTE}`;
+    },
+    authorize: () => logged(() => relaySignIn(context, settings(), { pastes: true })),
   };
 
   return {
@@ -71,10 +91,11 @@ async function server(
       methods: [
         {
           type: "oauth",
-          // In the form that takes a paste opencode shows the label and nothing else of ours.
           get label() {
-            return pastes
-              ? `${name} via relay: paste the address of the page that did not load, or the relay's code`
+            // In the form that takes a paste opencode shows the label and nothing else of ours.
+            if (pastes) return `${name} via relay: ${PASTE}`;
+            return carried
+              ? `${name} via relay, if you have its browser extension or catcher (browser)`
               : `${name} via relay (browser)`;
           },
           authorize: (inputs) =>
@@ -83,6 +104,8 @@ async function server(
                 resume(inputs?.["resume"] ?? "") ?? (await relaySignIn(context, settings())),
             ),
         },
+        // Whether a browser carries is each person's own matter.
+        ...(carried && !pastes ? [pasting] : []),
         {
           type: "oauth",
           get label() {

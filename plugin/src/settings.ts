@@ -6,7 +6,8 @@ import { isSecure, parseUrl } from "./http.js";
 
 export const OPENAI_ISSUER = "https://auth.openai.com";
 const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
-const OPTIONS = ["relay", "key", "keyFile", "issuer", "clientId", "publicUrl", "listen"];
+const TEXTS = ["relay", "key", "keyFile", "issuer", "clientId", "publicUrl", "listen"];
+const OPTIONS = [...TEXTS, "catcher"];
 
 /** Something is set wrongly; the message says what, and what to set. */
 export class SettingsError extends Error {}
@@ -23,6 +24,8 @@ export interface Settings {
   readonly publicUrl: () => string | undefined;
   /** Where the reverse proxy finds the plugin. Throws `SettingsError`. */
   readonly listen: () => Address;
+  /** True where people's browsers carry to the relay what ends on localhost. */
+  readonly catcher: boolean;
 }
 
 /** A TCP address or the path of a Unix socket. */
@@ -39,7 +42,9 @@ export function readSettings(
     if (!OPTIONS.includes(name)) {
       throw new SettingsError(`unknown option "${name}": known are ${OPTIONS.join(", ")}`);
     }
-    if (typeof value !== "string") throw new SettingsError(`the option "${name}" must be a string`);
+    if (TEXTS.includes(name) && typeof value !== "string") {
+      throw new SettingsError(`the option "${name}" must be a string`);
+    }
   }
   // An unset {env:X} in opencode.json arrives as "", which counts as not set.
   const option = (name: string) => (options[name] as string | undefined)?.trim() || undefined;
@@ -65,10 +70,20 @@ export function readSettings(
     publicUrl: () =>
       publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
+    catcher: isOn(options["catcher"]) ?? isOn(variable("CATCHER")) ?? false,
   };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Nothing where it is not set. `{env:X}` in opencode.json arrives as a string. */
+function isOn(value: unknown): boolean | undefined {
+  const text = String(value ?? "").trim();
+  if (text === "") return undefined;
+  if (["true", "1"].includes(text)) return true;
+  if (["false", "0"].includes(text)) return false;
+  throw new SettingsError('the option "catcher" (OPENCODE_RELAY_CATCHER) must be true or false');
+}
 
 function relayOrigin(text: string | undefined, env: Environment): string {
   const set = 'set the option "relay" or OPENCODE_RELAY_URL';

@@ -35,14 +35,23 @@ interface Attempt {
   readonly settings: Settings;
   readonly discovery: Discovery;
   readonly idp: Idp;
-  readonly registered: boolean;
+  /** The relay's own, or localhost's where only that is registered. */
+  readonly redirectUri: string;
   readonly secrets: Secrets;
   /** Opens the login at the relay, in the given way. Throws `RelayError`. */
   open(how: Partial<OpenRequest>): Promise<OpenedLogin>;
 }
 
-/** Opens a login. Throws an error whose message says what is wrong. */
-export async function relaySignIn(context: Context, settings: Settings): Promise<Authorization> {
+/**
+ * Opens a login. Throws an error whose message says what is wrong.
+ *
+ * `pastes`: the person has asked for the way in which they paste or type into opencode.
+ */
+export async function relaySignIn(
+  context: Context,
+  settings: Settings,
+  { pastes = false } = {},
+): Promise<Authorization> {
   await noticeDisconnect(context.log);
   const [discovery, idp, key] = await Promise.all([
     discover(settings.relay()),
@@ -66,12 +75,14 @@ export async function relaySignIn(context: Context, settings: Settings): Promise
     settings,
     discovery,
     idp,
-    registered: isRegistered(discovery, settings),
+    redirectUri: isRegistered(discovery, settings)
+      ? discovery.redirectUri
+      : LOOPBACK_REDIRECT_URI,
     secrets,
     open: (how) => open(discovery, key, { ...request, ...how }),
   };
   const publicUrl = settings.publicUrl();
-  if (publicUrl === undefined) return await byPolling(attempt);
+  if (pastes || publicUrl === undefined) return await byPolling(attempt, pastes);
   const why =
     whyNoRedirect(discovery, settings, key) ?? (await whyNoListener(settings, context.log));
   if (why === undefined) {
@@ -101,7 +112,7 @@ export function whyNoRedirect(
   if (!key) return "it takes an instance key (OPENCODE_RELAY_KEY)";
   // The browser would end at localhost, where nothing listens, and opencode show no input to paste
   // its address into.
-  if (!isRegistered(discovery, settings)) {
+  if (!comesBack(discovery, settings)) {
     return `${discovery.redirectUri} is not registered at ${settings.issuer}, so its answer is pasted`;
   }
   return undefined;
@@ -119,12 +130,12 @@ export async function whyNoListener(
 }
 
 async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authorization> {
-  const { context, discovery, idp, secrets, settings } = attempt;
+  const { context, discovery, idp, redirectUri, secrets, settings } = attempt;
   const login = new RedirectLogin(
     context,
     discovery,
     idp,
-    discovery.redirectUri,
+    redirectUri,
     secrets,
     (returnUrl) => attempt.open({ delivery: "redirect", return_url: returnUrl }),
     publicUrl,
@@ -148,11 +159,11 @@ async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authoriz
   };
 }
 
-async function byPolling(attempt: Attempt): Promise<Authorization> {
-  const { context, discovery, idp, registered, secrets } = attempt;
+async function byPolling(attempt: Attempt, pastes = false): Promise<Authorization> {
+  const { context, discovery, idp, redirectUri, secrets, settings } = attempt;
   // opencode can show a pairing code or take an input, not both, and what is pasted needs one.
-  const opened = await attempt.open(registered ? {} : { confirmation: "completion_code" });
-  const redirectUri = registered ? discovery.redirectUri : LOOPBACK_REDIRECT_URI;
+  const typed = pastes || !comesBack(discovery, settings);
+  const opened = await attempt.open(typed ? { confirmation: "completion_code" } : {});
   const login = new RelayLogin(context, discovery, idp, redirectUri, secrets).opens(opened);
   void collect(login);
   return authorization(login);
@@ -163,6 +174,11 @@ export function isRegistered(discovery: Discovery, settings: Settings): boolean 
   return discovery.registeredClients.some(
     (client) => client.issuer === settings.issuer && client.clientId === settings.clientId,
   );
+}
+
+/** True if the browser comes to the relay without a paste: by itself, or carried by a helper. */
+export function comesBack(discovery: Discovery, settings: Settings): boolean {
+  return settings.catcher || isRegistered(discovery, settings);
 }
 
 export function providerName({ issuer }: Settings): string {
@@ -199,11 +215,15 @@ function authorization(login: RelayLogin): Authorization {
       callback: (text) => entered(login, text),
     };
   }
+  const stranded =
+    login.redirectUri === LOOPBACK_REDIRECT_URI
+      ? "If the page does not load in the end, choose the way with pasting. "
+      : "";
   return {
     url,
     method: "auto",
     // opencode's page shows what follows the last colon, and lets it be copied.
-    instructions: `Sign in, and where the relay asks for it enter the code below: ${login.opened.pairingCode}`,
+    instructions: `${stranded}Sign in, and where the relay asks for it enter the code below: ${login.opened.pairingCode}`,
     callback: () => login.answered,
   };
 }

@@ -50,7 +50,7 @@ export class Harness implements AsyncDisposable {
     },
   };
 
-  async start(options: Record<string, string> = {}): Promise<this> {
+  async start(options: Record<string, unknown> = {}): Promise<this> {
     await this.relay.start();
     await this.idp.start();
     await this.load({
@@ -64,7 +64,7 @@ export class Harness implements AsyncDisposable {
   }
 
   /** Makes the plugin anew, as opencode does with each instance. */
-  async load(options: Record<string, string>): Promise<void> {
+  async load(options: Record<string, unknown>): Promise<void> {
     this.hooks = await plugin.server({ client: this.#client, directory: DIRECTORY }, options);
     await this.hooks.auth.loader(async () => this.stored);
   }

@@ -110,6 +110,19 @@ test("the plugin listens on loopback unless told otherwise", () => {
   }
 });
 
+test("a catcher is switched on and off, by the option first", () => {
+  const of = (catcher: unknown, env = {}) => readSettings({ catcher }, env).catcher;
+  const env = { OPENCODE_RELAY_CATCHER: "1" };
+  for (const on of [true, "true", "1"]) assert.equal(of(on), true);
+  for (const off of [false, "false", "0"]) assert.equal(of(off, env), false);
+  assert.equal(readSettings({}, env).catcher, true);
+  assert.equal(of("", env), true);
+  assert.equal(readSettings({}, {}).catcher, false);
+  for (const wrong of ["yes", 2, {}]) {
+    assert.throws(() => of(wrong), /"catcher" \(OPENCODE_RELAY_CATCHER\)/);
+  }
+});
+
 test("http to loopback is refused where a proxy would be sent it", () => {
   const relay = "http://127.0.0.1:8787";
   const of = (env: Record<string, string>) => readSettings({ relay }, env).relay();
