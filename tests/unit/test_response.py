@@ -247,3 +247,23 @@ def test_a_point_off_the_curve_is_refused_by_name(key: ECKey) -> None:
     jwk = key.as_dict(private=False)
     with pytest.raises(Refused, match="not on the curve"):
         public_key({**jwk, "y": jwk["x"]})
+
+
+def test_the_ephemeral_key_is_the_kernels_and_not_openssls(
+    keys: Keys, key: ECKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies of a Lambda snapshot share OpenSSL's generator: they would repeat each other's keys.
+
+    Where the kernel gives the same numbers twice, so must the key be the same twice.
+    """
+    monkeypatch.setattr("secrets.randbelow", lambda _: 41)
+    headers = [jwe.decrypt_compact(sealed(keys, key), key).headers() for _ in range(2)]
+    assert headers[0]["epk"] == headers[1]["epk"]
+    monkeypatch.undo()
+    assert jwe.decrypt_compact(sealed(keys, key), key).headers()["epk"] != headers[0]["epk"]
+
+
+def test_the_relays_own_keys_are_the_kernels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _: 41)
+    made = [Ring.fresh(START).in_use(Purpose.RESPONSE, START).material for _ in range(2)]
+    assert made[0] == made[1]
