@@ -98,7 +98,7 @@ def npm(*args: str) -> str:
 def opencode(
     home: Path,
     plugin: Path,
-    options: Mapping[str, str],
+    options: Mapping[str, object],
     template: Path | None = None,
     *,
     port: int | None = None,

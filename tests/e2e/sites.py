@@ -1,7 +1,7 @@
 """Opencodes with a password, each at a public https address behind a real proxy."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -66,7 +66,7 @@ class Sites:
         ports: Mapping[str, int],
         plugin: Path,
         template: Path,
-        options: Mapping[str, str],
+        options: Mapping[str, object],
     ) -> None:
         self._world = world
         self._ports = ports
@@ -105,23 +105,21 @@ class Sites:
         if public_url not in self._backends:
             name = f"opencode-{len(self._backends)}"
             port, listener = free_port(), free_port()
-            options = {
-                **self._options,
-                "publicUrl": public_url,
-                "listen": f"127.0.0.1:{listener}",
-            }
             served = self._running.enter_context(
-                Restartable(
-                    lambda: opencode(
-                        self._world / name,
-                        self._plugin,
-                        options,
-                        self._template,
-                        port=port,
-                        password=PASSWORD,
-                    )
-                )
+                Restartable(lambda: self._opencode(name, public_url, port, listener))
             )
             label_is(served.now, "(browser)")
             self._backends[public_url] = Backend(served, port, listener)
         return self._backends[public_url]
+
+    def beside(self, site: Site) -> AbstractContextManager[Opencode]:
+        """Another opencode of this machine, whose plugin is to listen where that of `site` does."""
+        return self._opencode("beside", "auto", free_port(), site.front.listener)
+
+    def _opencode(
+        self, name: str, public_url: str, port: int, listener: int
+    ) -> AbstractContextManager[Opencode]:
+        told = {"publicUrl": public_url, "listen": f"127.0.0.1:{listener}"}
+        options = {**self._options, **told}
+        home = self._world / name
+        return opencode(home, self._plugin, options, self._template, port=port, password=PASSWORD)
