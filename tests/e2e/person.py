@@ -80,11 +80,12 @@ class Person:
         """OpenAI's row in opencode's settings."""
         page = self.open(opencode_url)
         providers = page.get_by_role("tab", name="Providers")
-        for _ in range(5):  # a click that comes while opencode still starts may be lost
+        for _ in range(5):
             page.get_by_role("button", name="Settings").click()
             with suppress(Late):
-                providers.wait_for(timeout=4_000)
+                providers.wait_for(timeout=5_000)
                 break
+            page.reload()  # opencode may lose a click that comes while it starts, or break by it
         providers.click()
         return page.locator(".settings-v2-provider-row").filter(
             has=page.get_by_text("OpenAI", exact=True)

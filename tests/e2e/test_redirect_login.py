@@ -6,8 +6,9 @@ from playwright.sync_api import expect
 
 from .conftest import Meet
 from .idp import LOCALHOST, Idp
+from .opencode import label_is
 from .outcome import never_signed_in, signed_in
-from .person import says
+from .person import decide, says
 from .processes import wait_until
 from .proxies import nginx
 from .sites import Site, Sites, behind
@@ -142,6 +143,23 @@ def test_disconnect_and_an_api_key_through_the_proxy(meet: Meet, site: Site) -> 
 
     alice.disconnect(site.url)
     wait_until(lambda: site.opencode.account() is None, "the key is gone")
+
+
+@behind("nginx-auto")
+def test_second_opencode_that_finds_the_listeners_port_taken_polls(
+    meet: Meet, sites: Sites, site: Site, open_idp: Idp
+) -> None:
+    alice, bob = meet("alice"), meet("bob")
+    page = bob.connect(site.url).follow()
+    with sites.beside(site) as second:
+        label_is(second, "(browser)")
+        dialog = alice.connect(f"http://127.0.0.1:{httpx.URL(second.url).port}")
+        assert second.log_says(f"127.0.0.1:{site.front.listener} is in use")
+        decide(alice.reach_relay(dialog.follow()), "Allow", dialog.pairing_code)
+        dialog.closes_connected()
+        signed_in(alice, second, open_idp)
+    bob.come_back(page, site.url)
+    signed_in(bob, site.opencode, open_idp)
 
 
 @pytest.fixture
