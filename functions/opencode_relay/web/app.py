@@ -106,13 +106,21 @@ def make_app(relay: Relay) -> ASGIApp:
 
 def make_browser_app(relay: Relay) -> ASGIApp:
     """Build the part of the app in which nobody waits: pages, and what anybody may read."""
-    browser = _browser(relay)
-    return _make(relay, [*API(relay).public_routes(), *browser.routes()], browser)
+    browser, api = _browser(relay), API(relay)
+    # Known by their paths alone: what API Gateway sends here is a method that they do not take.
+    paths = [
+        Route(one.path, _not_here, methods=list(one.methods or ())) for one in api.login_routes()
+    ]
+    return _make(relay, [*api.public_routes(), *paths, *browser.routes()], browser)
 
 
 def make_login_app(relay: Relay) -> ASGIApp:
     """Build the part of the app that instances call for their logins; it has no pages."""
     return _make(relay, API(relay).login_routes(), None)
+
+
+async def _not_here(_: Request) -> Response:
+    raise HTTPException(404)
 
 
 def _browser(relay: Relay) -> Browser:
