@@ -80,9 +80,13 @@ def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
         finally:
             doing.cancel()
 
-    # uvicorn raises the signal again once it has ended; asked to end and ended is a success.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
+    # uvicorn takes these over and raises them again once it has ended: asked to end and ended is a
+    # success. One that comes before it is up ends it as soon as it is.
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
 
