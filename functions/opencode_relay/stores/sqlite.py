@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -64,7 +65,11 @@ class SQLiteStore:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             path.chmod(0o600)
             self._path = path
-            self._db = sqlite3.connect(path, timeout=1, isolation_level=None)
+            # Closed with the store at the latest, in whatever thread that is.
+            self._db = sqlite3.connect(
+                path, timeout=1, isolation_level=None, check_same_thread=False
+            )
+            weakref.finalize(self, self._db.close)
             self._db.row_factory = sqlite3.Row
             try:
                 for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 COMPILED = _TEMPLATES / "compiled"
+# Compiled where the artifact for AWS was built, for the sake of its first page. One for the process:
+# Jinja2 keeps a weak proxy of it among Python's modules, which trips whoever looks at all of them.
+_LOADER = ChoiceLoader([ModuleLoader(COMPILED), FileSystemLoader(_TEMPLATES)])
 _STYLE = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
@@ -211,8 +214,7 @@ class Pages:
         self._headers = _HEADERS | (HSTS if issuer.startswith("https://") else {})
         self._clock = clock
         self._templates = Environment(
-            # Compiled where the artifact for AWS was built, for the sake of its first page.
-            loader=ChoiceLoader([ModuleLoader(COMPILED), FileSystemLoader(_TEMPLATES)]),
+            loader=_LOADER,
             autoescape=True,
             undefined=StrictUndefined,
             auto_reload=False,
