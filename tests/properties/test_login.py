@@ -284,7 +284,9 @@ class Logins(RuleBasedStateMachine):
             assert page
             fields = dict(page.fields)
             if call.tampered:
-                fields["response"] = fields["response"][:-2] + "AA"
+                # It may end in AA already.
+                end = "QQ" if fields["response"].endswith("AA") else "AA"
+                fields["response"] = fields["response"][:-2] + end
             code = opened.pairing_code if call.right_code else NOTHING_RIGHT
             headers = {"Sec-Fetch-Site": "cross-site"} if call.from_elsewhere else SAME_ORIGIN
             return await world.press(fields, call.decision, code, headers=headers)
