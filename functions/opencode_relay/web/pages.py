@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 COMPILED = _TEMPLATES / "compiled"
-# Compiled where the artifact for AWS was built, for the sake of its first page. One for the process,
+# Compiled where the artifact for AWS was built, for the sake of its first page. One for a process,
 # for Jinja2 keeps a weak proxy of it among Python's modules, and a dead one trips who looks at all.
 _LOADER = ChoiceLoader([ModuleLoader(COMPILED), FileSystemLoader(_TEMPLATES)])
 _STYLE = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
