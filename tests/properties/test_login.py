@@ -394,6 +394,6 @@ def test_any_order_of_calls() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    # Which rare ones come up depends on what else is imported, for Hypothesis draws constants of it.
+    # Which rare ones come up depends on what else is imported: Hypothesis draws constants of it.
     missed = EXPECTED - set(REACHED)
     assert len(missed) <= len(EXPECTED) // 3, f"the machine idles: it never came upon {missed}"
