@@ -104,34 +104,34 @@ class Environment:
         runtime = type("RuntimeAPI", (_RuntimeAPI,), {"environment": self})
         self._server = _Server(("127.0.0.1", 0), runtime)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self._log = logs.open("w+")
+        self._log = logs
         started = "snap-start" if snapshot else "on-demand"
-        self.process = subprocess.Popen(
-            [str(PYTHON), "-B", str(LAUNCH), handler],
-            cwd=artifact,
-            env={
-                "PATH": "/usr/bin:/bin",
-                "AWS_REGION": "us-east-1",
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_SECRET_ACCESS_KEY": "x",
-                "AWS_ACCESS_KEY_ID": handler.partition(".")[0],
-                "AWS_LAMBDA_FUNCTION_NAME": handler.partition(".")[0],
-                "AWS_LAMBDA_INITIALIZATION_TYPE": started,
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
-                "LAMBDA_TASK_ROOT": str(artifact),
-                "_HANDLER": handler,
-                **variables,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        with logs.open("w") as out:
+            self.process = subprocess.Popen(
+                [str(PYTHON), "-B", str(LAUNCH), handler],
+                cwd=artifact,
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "AWS_REGION": "us-east-1",
+                    "AWS_DEFAULT_REGION": "us-east-1",
+                    "AWS_SECRET_ACCESS_KEY": "x",
+                    "AWS_ACCESS_KEY_ID": handler.partition(".")[0],
+                    "AWS_LAMBDA_FUNCTION_NAME": handler.partition(".")[0],
+                    "AWS_LAMBDA_INITIALIZATION_TYPE": started,
+                    "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+                    "LAMBDA_TASK_ROOT": str(artifact),
+                    "_HANDLER": handler,
+                    **variables,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
 
     @property
     def log(self) -> str:
         """Everything that the function has written."""
-        self._log.flush()
-        return Path(self._log.name).read_text()
+        return self._log.read_text()
 
     def started(self) -> None:
         """Wait until init is over: the snapshot's moment."""
@@ -171,4 +171,3 @@ class Environment:
         self.events.put((-1, b""))
         self._server.shutdown()
         self._server.server_close()
-        self._log.close()
