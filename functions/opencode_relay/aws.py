@@ -138,4 +138,5 @@ def _tidy(event: Event, answer: Event) -> Event:
     return answer
 
 
+gc.freeze()  # or enabling it would look at all that at once
 gc.enable()
