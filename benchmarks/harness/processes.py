@@ -1,0 +1,116 @@
+"""Servers under measurement: pinned to a core, read by the operating system's own clocks."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+PATIENCE = 60  # seconds for what a busy machine may delay
+SERVER_CORE, CLIENT_CORE = 0, 1
+
+
+def pin(core: int) -> None:
+    """Keep this process, and what it starts from now on, on one core."""
+    os.sched_setaffinity(0, {core})
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """A running server and its process tree. `env` is added to PATH and HOME, all that it gets."""
+
+    def __init__(
+        self, argv: Sequence[str | Path], port: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.port = port
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # lives as long as the server
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        before = os.sched_getaffinity(0)
+        pin(SERVER_CORE)  # inherited, so that not even the start is on another core
+        self.started = time.perf_counter()
+        try:
+            self.process = subprocess.Popen(
+                [str(arg) for arg in argv],
+                env={**kept, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=subprocess.STDOUT,
+            )
+        finally:
+            os.sched_setaffinity(0, before)
+
+    def output(self) -> str:
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()
+
+    def until_answering(self) -> None:
+        """Wait until any request is answered. Raises RuntimeError with the server's output."""
+        while time.perf_counter() - self.started < PATIENCE and self.process.poll() is None:
+            with contextlib.suppress(OSError), self._connect() as connection:
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                if connection.recv(1):
+                    return
+            time.sleep(0.002)
+        said = self.output()
+        raise RuntimeError(f"{self.process.args!r} does not answer on {self.port}: {said}")
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def pids(self) -> list[int]:
+        return _tree(self.process.pid)
+
+    def cpu(self) -> float:
+        """Return seconds of CPU that the process tree has used, ended threads included.
+
+        It is the process CPU-time clock of POSIX (clock_getcpuclockid), which counts nanoseconds;
+        the sum of /proc/PID/task/*/schedstat is the same but forgets threads that have ended.
+        """
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids())
+
+    def pss(self) -> int:
+        """Return the proportional set size of the process tree, in bytes."""
+        found = 0
+        for pid in self.pids():
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            found += int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1])  # type: ignore[index]
+        return found * 1024
+
+    def stop(self) -> None:
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            if self.process.poll() is None:
+                self.process.send_signal(how)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(10)
+        self.log.close()
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += _tree(int(child))
+    return found
+
+
+@contextlib.contextmanager
+def serving(
+    argv: Sequence[str | Path], port: int, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    server = Server(argv, port, env)
+    try:
+        server.until_answering()
+        yield server
+    finally:
+        server.stop()

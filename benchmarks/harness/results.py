@@ -1,0 +1,133 @@
+"""What a table found: figures with their spread, ratios, goals; as text and as JSON."""
+
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .rounds import Rows
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`row`'s figure divided by `peer`'s must be at most this much, in the median of the rounds."""
+
+    row: str
+    peer: str
+    column: str
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One table. `versions` names what was measured; `details` is kept in the JSON only."""
+
+    title: str
+    rows: Rows
+    goals: list[Goal]
+    versions: dict[str, str]
+    details: dict[str, Any] | None = None
+
+    def ratios(self, goal: Goal) -> list[float]:
+        """Return the rounds' own ratios: what else ran in a round slowed both of them alike."""
+        mine, peers = self.rows[goal.row][goal.column], self.rows[goal.peer][goal.column]
+        return [one / other for one, other in zip(mine, peers, strict=True)]
+
+    def met(self) -> bool:
+        return all(median(self.ratios(goal)) <= goal.at_most for goal in self.goals)
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        rows = {
+            row: {column: _spread(values) for column, values in columns.items()}
+            for row, columns in self.rows.items()
+        }
+        goals = [
+            {
+                "row": goal.row,
+                "peer": goal.peer,
+                "column": goal.column,
+                "ratio": _spread(self.ratios(goal)),
+                "at_most": goal.at_most,
+                "met": median(self.ratios(goal)) <= goal.at_most,
+            }
+            for goal in self.goals
+        ]
+        return {
+            "table": name,
+            "title": self.title,
+            "commit": commit(),
+            "machine": machine(),
+            "versions": self.versions,
+            "rows": rows,
+            "goals": goals,
+            **({"details": self.details} if self.details else {}),
+        }
+
+    def as_text(self) -> str:
+        """Return the table in Markdown: medians, and the lowest and highest round."""
+        columns = list(dict.fromkeys(column for row in self.rows.values() for column in row))
+        lines = [self.title, "", _line("", *columns), "|---" * (len(columns) + 1) + "|"]
+        for name, row in self.rows.items():
+            lines.append(_line(name, *(_cell(row.get(column)) for column in columns)))
+        if self.goals:
+            lines += ["", _line("", "of", "in", "ratio", "goal", ""), "|---" * 6 + "|"]
+        for goal in self.goals:
+            ratios = self.ratios(goal)
+            met = "met" if median(ratios) <= goal.at_most else "**missed**"
+            ends = [goal.row, goal.peer, goal.column, _cell(ratios), f"≤ {goal.at_most}", met]
+            lines.append(_line(*ends))
+        named = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return "\n".join([*lines, "", f"{named}. {', '.join(machine().values())}."])
+
+
+def commit() -> str:
+    """Return the commit measured, with `+` where files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    differs = subprocess.run(
+        [*git, "diff", "--quiet", "HEAD", "--", "functions", "benchmarks"],
+        capture_output=True,
+        check=False,
+    )
+    return (head.stdout.strip() or "unknown") + ("+" if differs.returncode else "")
+
+
+def machine() -> dict[str, str]:
+    cpus = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "cpu": f"{len(cpus)} cores of {cpus[0] if cpus else platform.machine()}",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": f"Python {platform.python_version()}",
+    }
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    return {
+        "median": _round(median(values)),
+        "lowest": _round(min(values)),
+        "highest": _round(max(values)),
+        "rounds": [_round(value) for value in values],
+    }
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _cell(values: list[float] | None) -> str:
+    if not values:
+        return ""
+    return f"{_short(median(values))} ({_short(min(values))}–{_short(max(values))})"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
