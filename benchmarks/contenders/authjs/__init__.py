@@ -1,0 +1,46 @@
+"""Auth.js (`@auth/core`) as the redirect proxy of `redirectProxyUrl`.
+
+A site behind the proxy sends the IdP a state that Auth.js encrypted with the secret both share. The
+proxy's callback decrypts the state (HKDF, then AES-CBC with HMAC) and redirects the browser to the
+site in it, with all parameters. It stores nothing and signs nothing. As the browser has none of its
+cookies yet, it sets two.
+
+It runs on plain node:http, through a bridge of a dozen lines that costs less than its adapter for
+Express.
+"""
+
+import contextlib
+import secrets
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from benchmarks.contenders.installs import npm
+from benchmarks.harness.client import Answer, request
+from benchmarks.harness.processes import Server, free_port, serving
+
+VERSION = "0.41.3"
+SITE = "http://preview.example/auth/callback/idp"
+HERE = Path(__file__).parent
+
+
+@contextlib.contextmanager
+def authjs(states: int) -> Iterator[tuple[Server, Sequence[str]]]:
+    """Start the proxy; yield it and so many states of a site behind it."""
+    home = npm("authjs", {"@auth/core": VERSION}, HERE.glob("*.mjs"))
+    env = {"AUTH_SECRET": secrets.token_hex(32), "NODE_ENV": "production"}
+    make: list[str | Path] = ["node", home / "states.mjs", str(states)]
+    made = subprocess.run(make, env=env, capture_output=True, text=True, check=True, timeout=60)
+    port = free_port()
+    with serving(["node", home / "server.mjs", str(port)], port, env) as server:
+        yield server, made.stdout.split()
+
+
+def callback(server: Server, state: str, code: str) -> bytes:
+    return request("GET", f"/auth/callback/idp?code={code}&state={quote(state)}", server.port)
+
+
+def redirected(answer: Answer) -> bool:
+    to = answer.header("location")
+    return answer.status == 302 and to.startswith(f"{SITE}?code=")  # noqa: PLR2004

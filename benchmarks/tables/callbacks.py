@@ -1,0 +1,199 @@
+"""Callbacks: what the server does when the IdP sends a browser back, beside its peers' callbacks.
+
+Server CPU for one request of each kind, four connections at a time:
+
+- the `redirect` callback: verify the state, read the login, sign and encrypt the response to the
+  instance's key, answer the page that goes on by itself;
+- a callback whose state is forged (everything right but the signature): refused with a page;
+- Allow: check the form's token and the pairing code, commit the release so that it survives
+  `kill -9`, ring for whoever waits (nobody does here; `delivery` has waiters).
+
+Logins are opened, and confirm pages fetched, before the measurement; each login is used once.
+Every answer is checked after it: responses are decrypted and verified, released logins collected.
+What the peers do and leave out is said in `benchmarks/contenders`. Unfair to them would be: debug
+modes, logs that the relay does not write, a cold JIT (each is warmed up), a database that they do
+not need.
+"""
+
+import contextlib
+import json
+import re
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from joserfc.jwk import ECKey
+from opencode_relay.response import SealError, unseal
+
+from benchmarks.contenders import authjs, better_auth, fastmcp_proxy, floor, relay
+from benchmarks.harness.client import Answer, ask, exchange, request
+from benchmarks.harness.processes import Server
+from benchmarks.harness.results import Goal, Result
+from benchmarks.harness.rounds import CPU, Operation, Plan, Requests, Wrong, rounds
+from benchmarks.tables._logins import Logins, Opened
+
+COUNT, WARM, STATES = 1000, 3000, 200
+REDIRECT, FORGED, ALLOW = "relay: redirect", "relay: forged state", "relay: Allow"
+AUTHJS, BETTER = "Auth.js: callback", "Better Auth: denied"
+DENIED, UNKNOWN = "FastMCP: denied", "FastMCP: forged state"
+PLAIN = "Starlette: redirect"
+GOALS = [
+    Goal(REDIRECT, AUTHJS, CPU, 0.40),
+    Goal(REDIRECT, BETTER, CPU, 0.33),
+    Goal(FORGED, DENIED, CPU, 1.0),
+    Goal(ALLOW, AUTHJS, CPU, 0.30),
+]
+ONWARD = re.compile(rf"url={re.escape(relay.RETURN_URL)}\?response=([\w.-]+)\"")
+
+
+@dataclass
+class Redirect:
+    """Callbacks of logins that are delivered by redirect."""
+
+    server: Server
+    key: str
+    requests: list[bytes] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    def prepare(self, count: int) -> None:
+        self.keys = [ECKey.generate_key("P-256") for _ in range(count)]
+        opened = exchange(self.server.port, [self._open(key) for key in self.keys], 4)
+        self.logins = [json.loads(answer.body) for answer in opened]
+        self.codes = [secrets.token_urlsafe(48) for _ in range(count)]
+        self.requests = [
+            callback(self.server, login["state"], code)
+            for login, code in zip(self.logins, self.codes, strict=True)
+        ]
+
+    def _open(self, key: ECKey) -> bytes:
+        challenge = urlsafe_b64encode(sha256(secrets.token_bytes()).digest()).rstrip(b"=")
+        members = {
+            "collect_challenge": challenge.decode(),
+            "encryption_key": key.as_dict(private=False),
+            "delivery": "redirect",
+            "return_url": relay.RETURN_URL,
+        }
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        body = json.dumps(members).encode()
+        return request("POST", "/v1/logins", self.server.port, headers, body)
+
+    def run(self) -> list[float]:
+        self.answers = exchange(self.server.port, self.requests, 4)
+        return [answer.seconds for answer in self.answers]
+
+    def check(self) -> None:
+        got = ask(self.server.port, request("GET", "/.well-known/jwks.json", self.server.port))
+        jwks = {key["kid"]: key for key in json.loads(got.body)["keys"]}
+        each = zip(self.answers, self.keys, self.logins, self.codes, strict=True)
+        for answer, key, login, code in each:
+            onward = ONWARD.search(answer.body.decode())
+            if answer.status != 200 or not onward:  # noqa: PLR2004
+                raise Wrong(f"The callback was answered {answer.raw[:2000]!r}")
+            try:
+                params = unseal(
+                    onward[1],
+                    private_key=key,
+                    find=jwks.get,
+                    issuer=f"http://127.0.0.1:{self.server.port}",
+                    login_id=login["login_id"],
+                    now=time.time(),
+                )
+            except SealError as wrong:
+                raise Wrong(str(wrong)) from wrong
+            if params != {"code": code}:
+                raise Wrong(f"Sealed were {params!r}.")
+
+
+@dataclass
+class Allow:
+    """Pressing Allow on confirm pages that were fetched before."""
+
+    logins: Logins
+    opened: list[Opened] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server = self.logins.server
+
+    def prepare(self, count: int) -> None:
+        self.opened = self.logins.open_many(count)
+        self.requests = self.logins.allow_many(self.opened)
+
+    def run(self) -> list[float]:
+        self.answers = exchange(self.server.port, self.requests, 4)
+        return [answer.seconds for answer in self.answers]
+
+    def check(self) -> None:
+        for answer in self.answers:
+            if (answer.status, answer.header("location")) != (303, "/auth/done"):
+                raise Wrong(f"Allow was answered {answer.raw[:2000]!r}")
+        collect = [self.logins.wait(login) for login in self.opened]
+        for login, answer in zip(self.opened, exchange(self.server.port, collect), strict=True):
+            self.logins.check_delivered(login, answer)
+
+
+def callback(server: Server, state: str, code: str) -> bytes:
+    return request("GET", f"/auth/callback?code={code}&state={state}", server.port)
+
+
+def forged(ours: Server, logins: Logins) -> Operation:
+    """Callbacks with a state of the relay whose signature is random."""
+    [login] = logins.open_many(1)
+    signed = login.state.rpartition(".")[0]
+
+    def one() -> bytes:
+        return callback(ours, f"{signed}.{secrets.token_urlsafe(32)}", secrets.token_urlsafe(48))
+
+    return Requests(ours, lambda count: [one() for _ in range(count)], refused)
+
+
+def refused(answer: Answer) -> bool:
+    return answer.status == 400 and b"This sign-in is not known here" in answer.body  # noqa: PLR2004
+
+
+def cycled(states: Sequence[str], make: Callable[[str], bytes]) -> Callable[[int], list[bytes]]:
+    return lambda count: [make(states[number % len(states)]) for number in range(count)]
+
+
+def measure(plan: Plan) -> Result:
+    with contextlib.ExitStack() as stack:
+        ours, key = stack.enter_context(relay.relay())
+        auth, auth_states = stack.enter_context(authjs.authjs(STATES))
+        better, better_states = stack.enter_context(better_auth.better_auth(STATES))
+        mcp = stack.enter_context(fastmcp_proxy.fastmcp())
+        plain = stack.enter_context(floor.floor())
+        logins = Logins(ours, key)
+        to_site = cycled(auth_states, lambda s: authjs.callback(auth, s, secrets.token_urlsafe(48)))
+        to_preview = cycled(better_states, lambda s: better_auth.denied(better, s))
+
+        def to_client(count: int) -> list[bytes]:
+            return [fastmcp_proxy.denied(mcp, s) for s in fastmcp_proxy.transactions(mcp, count)]
+
+        def to_nobody(count: int) -> list[bytes]:
+            return [fastmcp_proxy.forged(mcp) for _ in range(count)]
+
+        def to_anybody(count: int) -> list[bytes]:
+            return [floor.callback(plain, secrets.token_urlsafe(48)) for _ in range(count)]
+
+        operations: dict[str, Operation] = {
+            REDIRECT: Redirect(ours, key),
+            FORGED: forged(ours, logins),
+            ALLOW: Allow(logins),
+            AUTHJS: Requests(auth, to_site, authjs.redirected),
+            BETTER: Requests(better, to_preview, better_auth.redirected),
+            DENIED: Requests(mcp, to_client, fastmcp_proxy.redirected),
+            UNKNOWN: Requests(mcp, to_nobody, fastmcp_proxy.refused),
+            PLAIN: Requests(plain, to_anybody, floor.redirected),
+        }
+        rows = rounds(operations, COUNT, plan, WARM)
+    versions = {
+        "opencode-relay": relay.VERSION,
+        "Auth.js": authjs.VERSION,
+        "Better Auth": better_auth.VERSION,
+        "FastMCP": fastmcp_proxy.VERSION,
+        "Starlette": floor.VERSION,
+    }
+    return Result("Callbacks", rows, GOALS, versions)
