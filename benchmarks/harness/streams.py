@@ -14,10 +14,14 @@ T = TypeVar("T")
 
 
 class Stream(asyncio.Protocol):
-    """One kept-open connection, with one request at a time under way."""
+    """One kept-open connection, with one request at a time under way.
+
+    `at` is the reading of the performance counter when its last answer was complete.
+    """
 
     def __init__(self) -> None:
-        self.answer: asyncio.Future[Answer] | None = None
+        self.at = 0.0
+        self._answer: asyncio.Future[Answer] | None = None
         self._got = b""
         self._sent = 0.0
 
@@ -26,26 +30,32 @@ class Stream(asyncio.Protocol):
 
     def send(self, content: bytes) -> asyncio.Future[Answer]:
         """Send a whole request; what comes back is done with its answer's last byte."""
-        self.answer = asyncio.get_running_loop().create_future()
+        self._answer = asyncio.get_running_loop().create_future()
         self._sent = time.perf_counter()
         self._transport.write(content)
-        return self.answer
+        return self._answer
 
     def data_received(self, data: bytes) -> None:
-        at = time.perf_counter()
+        now = time.perf_counter()
         self._got += data
-        if self.answer and complete(self._got):
+        if self._answer and complete(self._got):
             got, self._got = self._got, b""
-            self.answer.set_result(Answer(got, at - self._sent))
+            self.at = now
+            self._answer.set_result(Answer(got, now - self._sent))
 
     def connection_lost(self, wrong: Exception | None) -> None:
-        if self.answer and not self.answer.done():
-            self.answer.set_exception(wrong or ConnectionError("The server hung up."))
-            self.answer.exception()  # whoever still waits for it is told; nobody need be
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(wrong or ConnectionError("The server hung up."))
+            self._answer.exception()  # whoever still waits for it is told; nobody need be
+
+    async def answered(self) -> Answer:
+        """Return the answer to the last request, also when it has come before."""
+        assert self._answer
+        return await self._answer
 
     def waits(self) -> bool:
         """Whether a request is under way, without an answer or an end so far."""
-        return self.answer is not None and not self.answer.done()
+        return self._answer is not None and not self._answer.done()
 
     def leave(self) -> None:
         """Hang up at once, as a process does that is killed."""

@@ -34,12 +34,19 @@ class Opened:
     pairing_code: str
 
 
+MOST = 25  # seconds of a wait, the longest that the relay can be set to
+
+
+def room_for(waiters: int) -> dict[str, str]:
+    """Return the settings with which one instance may wait so often: a quarter is its share."""
+    return {"RELAY_MAX_WAITERS": str(4 * waiters + 100), "RELAY_MAX_WAIT": str(MOST)}
+
+
 class Logins:
     """Makes the requests of one relay's logins, and reads its answers. Each raises Wrong."""
 
-    def __init__(self, server: Server, instance_key: str, wait: int = 20) -> None:
+    def __init__(self, server: Server, instance_key: str) -> None:
         self.server = server
-        self._wait = wait
         self._key = ECKey.generate_key("P-256")
         self._code = secrets.token_urlsafe(32)
         verifier = secrets.token_urlsafe(32)
@@ -77,7 +84,7 @@ class Logins:
         return Opened(found["login_id"], found["state"], found["pairing_code"])
 
     def wait(self, login: Opened) -> bytes:
-        path = f"/v1/logins/{login.login_id}/response?wait={self._wait}"
+        path = f"/v1/logins/{login.login_id}/response?wait={MOST}"
         return self._request("GET", path, self._verifier)
 
     def finish(self, login: Opened) -> bytes:
