@@ -1,0 +1,289 @@
+"""The built Lambda artifact under test, on DynamoDB Local: what `lambda` soaks.
+
+Its functions run as in tests/aws, a few environments of each, and their faults come from the tap
+between them and DynamoDB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import struct
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+from botocore.session import get_session
+from opencode_relay.instances import Instance
+from opencode_relay.keyring import MAX_AGE
+from opencode_relay.parameters import KeyParameters
+from opencode_relay.stores.dynamodb import DynamoDBStore
+
+from benchmarks.soak import tally as is_
+from benchmarks.soak.tally import Tally
+from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
+from tests.aws.conftest import build
+from tests.aws.ric import LIMIT, Environment, FunctionFailed
+from tests.aws.ric_gateway import Functions, Gateway
+from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
+from tests.aws.tap import FAILING, LOST, THROTTLED, Call, Fault, Tap, create_tables, dynamodb_local
+
+ISSUER = "https://relay.example"
+SIZES = {"CallbackFunction": 2, "LoginsFunction": 2, "CollectFunction": 6, "RotateKeysFunction": 1}
+LINES = 4  # instances
+SHARE = 1 / 20  # of the rate, for each request to AWS: a login makes about twenty
+_LATE = (0.1, 0.3, 0.6, 1.2, 3.5)  # seconds: some beyond what a function waits
+_RETRIES = 3  # requests that a function makes before it gives up
+_SETTINGS = {
+    "RELAY_PUBLIC_URL": ISSUER,
+    "RELAY_LOG_LEVEL": "debug",
+    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
+    "RELAY_MAX_WAIT": "1",  # who waits holds one of few environments
+    "RELAY_OPEN_LIMIT": "1000000",
+    "RELAY_ADDRESS_LIMIT": "1000000",
+    "LOGINS_TABLE": LOGINS,
+    "INSTANCES_TABLE": INSTANCES,
+    "KEYS_PATH": KEYS_PATH,
+}
+
+
+class Fleet(Functions):
+    """Functions of several environments, each with a clock of its own."""
+
+    def __init__(
+        self, artifact: Path, logs: Path, variables: dict[str, str], clocks: list[Path]
+    ) -> None:
+        super().__init__(artifact, logs, variables)
+        self._clocks = clocks
+        self._changed = threading.Condition()
+        self._free: dict[str, list[Environment]] = {name: [] for name in SIZES}
+        self.busy: list[Environment] = []
+        self._ages: dict[Environment, int] = {}
+        self._started = dict.fromkeys(SIZES, 0)
+        self._count = 0
+        self.age = 0
+        self.skewed = 0  # environments that were given a wrong clock
+
+    def invoke(self, name: str, event: dict[str, Any], limit: float) -> Any:
+        environment = self._take(name)
+        try:
+            return environment.invoke(event, limit)
+        except FunctionFailed as failed:
+            # Without the log, which whoever keeps failures would keep.
+            raise FunctionFailed(str(failed)[:200]) from None
+        finally:
+            self._give_back(name, environment)
+
+    def _take(self, name: str) -> Environment:
+        with self._changed:
+            while not self._free[name] and self._started[name] >= SIZES[name]:
+                self._changed.wait()
+            if self._free[name]:
+                environment = self._free[name].pop()
+            else:
+                self._started[name] += 1
+                self._count += 1
+                which = self._count % len(self._clocks)
+                clock, self.skewed = self._clocks[which], self.skewed + bool(which)
+                environment = self.start(name, TEST_CLOCK=str(clock))
+                self._ages[environment] = self.age
+            self.busy.append(environment)
+            return environment
+
+    def _give_back(self, name: str, environment: Environment) -> None:
+        with self._changed:
+            self.busy.remove(environment)
+            ended = environment.process.poll() is not None
+            if ended:
+                self._started[name] -= 1
+                self._ages.pop(environment, None)
+            else:
+                self._free[name].append(environment)
+            self._changed.notify()
+        if ended:
+            environment.close()
+
+    def kill(self, environment: Environment) -> bool:
+        """Kill an environment; False where it has nothing to answer."""
+        with self._changed:
+            if environment not in self.busy:
+                return False
+            environment.process.kill()
+            return True
+
+    def retire(self, age: int) -> int:
+        """End what is as old as `age` or older, and return how many of these were busy."""
+        with self._changed:
+            old = [one for one, born in self._ages.items() if born <= age]
+            idle = [(n, one) for n, those in self._free.items() for one in those if one in old]
+            for name, one in idle:
+                self._free[name].remove(one)
+                self._started[name] -= 1
+                del self._ages[one]
+            self._changed.notify_all()
+        for _, one in idle:
+            one.close()
+        return sum(self.kill(one) for one in old)
+
+    def stop(self) -> None:
+        self.retire(self.age)
+
+
+class _Forgetful(list[Call]):
+    """The tap's record of calls, which a long run cannot keep."""
+
+    def append(self, _: Call) -> None:
+        pass
+
+
+class Artifact:
+    """A relay on AWS, as far as one machine can be that."""
+
+    faults = frozenset(is_.FAULTS) - {is_.LOCKED}
+    late_writes = True  # a function that gave a request up leaves it on its way
+    at_once = 40
+    pause = 0.3
+    issuer = ISSUER
+
+    def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
+        """`work` is a new directory; `source` is a copy of functions/ with its build script."""
+        self._tally, self._clock = tally, clock
+        self._logs = work / "logs"
+        self._logs.mkdir()
+        self._ending = contextlib.ExitStack()
+        artifact = build(work / "artifact", source=source)
+        port = self._ending.enter_context(dynamodb_local(self._logs / "dynamodb.log"))
+        self._tap = Tap(port)
+        self._tap.calls = _Forgetful()
+        create_tables(self._tap.client("dynamodb"), LOGINS, INSTANCES)
+        # Beside the tap, for what is looked up here must not fail.
+        self._database = get_session().create_client(
+            "dynamodb",
+            "us-east-1",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id="test",
+            aws_secret_access_key="x",  # noqa: S106
+        )
+        self._clocks = [work / f"clock{off}" for off in (0, SKEW, -SKEW)]
+        self._ticking = True
+        self._ticks = threading.Thread(target=self._tick, daemon=True)
+        variables = {**_SETTINGS, **self._tap.environment()}
+        self.fleet = Fleet(artifact, self._logs, variables, self._clocks)
+        self._keys = KeyParameters(self._tap.client("ssm"), KEYS_PATH, clock.now)
+        self._failing: dict[str, int] = {}
+        self._rotating, self._rotated = asyncio.Lock(), False
+        self.instance_keys: list[str] = []
+
+    def _tick(self) -> None:
+        files = [os.open(path, os.O_WRONLY | os.O_CREAT, 0o600) for path in self._clocks]
+        while self._ticking:
+            for file, off in zip(files, (0, SKEW, -SKEW), strict=True):
+                os.pwrite(file, struct.pack("d", self._clock.now() + off), 0)
+            time.sleep(0.01)
+        for file in files:
+            os.close(file)
+
+    async def start(self) -> None:
+        # One thread a request: each waits for its function's answer.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(256))
+        # So old that the rotation on schedule is due, for a clock that is behind too.
+        long_ago = self._clock.now() - MAX_AGE - 2 * SKEW
+        made = KeyParameters(self._tap.client("ssm"), KEYS_PATH, lambda: long_ago)
+        await asyncio.to_thread(made.make)
+        store = DynamoDBStore(self._database, logins=LOGINS, instances=INSTANCES)
+        for number in range(LINES):
+            instance, key = Instance.enrol(f"workshop {number}", [RETURN_URL], self._clock.now())
+            await store.add_instance(instance)
+            self.instance_keys.append(key.reveal())
+        self._ticks.start()
+        self._tap.fault = self._fault
+
+    def _fault(self, call: Call) -> Fault | None:
+        """Decide about a function's request to AWS; what fails mostly does so until it gives up."""
+        if call.function == "test":
+            return None
+        about = f"{call.function} {call.body.get('Key') or call.action}"
+        if self._failing.get(about):
+            self._failing[about] -= 1
+            return FAILING
+        if self._tally.random.random() >= self._tally.rate * SHARE:
+            return None
+        kind = self._tally.random.choice([is_.STORE_ERROR, is_.STORE_LOST, is_.STORE_DELAY])
+        self._tally.met(kind)
+        if kind == is_.STORE_DELAY:
+            return Fault(late=self._tally.random.choice(_LATE))
+        if self._tally.random.random() < 2 / 3:
+            self._failing[about] = _RETRIES - 1
+        if kind == is_.STORE_LOST:
+            return LOST
+        return self._tally.random.choice([FAILING, THROTTLED])
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        return Gateway(self.fleet)
+
+    async def kept(self, login_id: str) -> dict[str, Any] | None:
+        def look() -> dict[str, Any] | None:
+            key = {"pk": {"S": f"login#{login_id}"}}
+            found = self._database.get_item(TableName=LOGINS, Key=key, ConsistentRead=True)
+            item: dict[str, Any] | None = found.get("Item")
+            return item
+
+        return await asyncio.to_thread(look)
+
+    async def kill(self) -> None:
+        """Kill an environment in the middle of an invocation."""
+        for _ in range(1000):
+            if self.fleet.busy and self.fleet.kill(self._tally.random.choice(self.fleet.busy)):
+                self._tally.met(is_.KILLED)
+                return
+            await asyncio.sleep(0.01)
+
+    async def rotate(self) -> None:
+        """Let the schedule come, at first when it is due; later an operator rotates before it."""
+        async with self._rotating:
+            before = dict(self._tap.parameters)
+            if self._rotated:
+                await asyncio.to_thread(self._keys.rotate)
+            for _ in range(10):
+                with contextlib.suppress(FunctionFailed):
+                    await asyncio.to_thread(self.fleet.invoke, "RotateKeysFunction", {}, LIMIT)
+                    break
+            if any(before[name] == now for name, now in self._tap.parameters.items()):
+                self._tally.broke(is_.WRONG, "-", "the keys were not rotated")
+            self._rotated = True
+            self._tally.met(is_.ROTATED)
+
+    async def lock(self) -> None:
+        raise NotImplementedError("DynamoDB has no such lock")
+
+    async def shift(self) -> None:
+        """Environments have clocks that differ for as long as they live."""
+
+    async def leap(self) -> None:
+        # A new key is used after two leaps, and an environment reads the keys at its start: in two
+        # leaps of these minutes its five until it reads them again do not pass.
+        self.fleet.age += 1
+        killed = await asyncio.to_thread(self.fleet.retire, self.fleet.age - 2)
+        self._tally.met(is_.KILLED, killed)
+        self._clock.leapt += LEAP
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self.fleet.stop)
+        self._ticking = False
+        self._ticks.join()
+        self._tally.met(is_.RELAY_CLOCK, self.fleet.skewed)
+        self._tap.close()
+        self._database.close()
+        self._ending.close()
+
+    def logs(self) -> list[Path]:
+        return sorted(self._logs.glob("*.log"))
+
+    async def stored(self) -> list[bytes]:
+        pages = self._database.get_paginator("scan").paginate(TableName=LOGINS)
+        return [json.dumps(page["Items"]).encode() for page in pages]

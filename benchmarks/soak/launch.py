@@ -1,0 +1,112 @@
+"""Runs `opencode-relay` commands for a soak, each forked from here, where all is imported already.
+
+    python launch.py CLOCK FAULTS RATE
+
+So a relay that was killed is back in a moment, and not its imports are what is soaked. CLOCK names
+a file with the seconds that the relay's clock is ahead. Of the store's calls in `serve`, a share of
+RATE fails or is late; each fault is a byte in a file in FAULTS. Commands are JSON lines on stdin:
+{"run": [argument, …], "log": path} answers with a process id, {"kill": id} and {"wait": id} with
+what became of it. With stdin they all end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import struct
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+CLOCK, FAULTS, RATE = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+LATE = 0.3  # seconds at most
+_KINDS = ("error", "lost", "delay")
+_STORE = ("create", "get", "apply", "hit", "count", "get_instance")
+
+_real, _clock = time.time, os.open(CLOCK, os.O_RDONLY)
+# Before the relay is imported: it takes the function, not the module.
+time.time = lambda: _real() + float(struct.unpack("d", os.pread(_clock, 8, 0))[0])
+
+import opencode_relay.response  # noqa: E402  # what `serve` imports only when it needs it
+import opencode_relay.web.browser  # noqa: E402, F401
+import uvicorn.loops.uvloop  # noqa: E402, F401
+from opencode_relay.cli import main  # noqa: E402
+from opencode_relay.errors import StoreUnavailable  # noqa: E402
+from opencode_relay.stores.sqlite import SQLiteStore  # noqa: E402
+
+Method = Callable[..., Awaitable[Any]]
+
+
+def faulty(method: Method) -> Method:
+    """Let some calls of a store's method fail, before or after they are carried out, or wait."""
+
+    @wraps(method)
+    async def call(*given: Any, **named: Any) -> Any:
+        if random.random() >= RATE:  # noqa: S311
+            return await method(*given, **named)
+        kind = random.choice(_KINDS)  # noqa: S311
+        with (FAULTS / kind).open("ab") as counted:
+            counted.write(b".")
+        if kind == "error":
+            raise StoreUnavailable("A fault of the soak.")
+        if kind == "delay":
+            await asyncio.sleep(random.uniform(0, LATE))  # noqa: S311
+        answer = await method(*given, **named)
+        if kind == "lost":
+            raise StoreUnavailable("A fault of the soak.")
+        return answer
+
+    return call
+
+
+def run(arguments: list[str], log: str) -> int:
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        random.seed()
+        if arguments[0] == "serve":
+            for name in _STORE:
+                setattr(SQLiteStore, name, faulty(getattr(SQLiteStore, name)))
+        sys.argv = ["opencode-relay", *arguments]
+        main()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else bool(end.code)
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def obey() -> None:
+    children: set[int] = set()
+    try:
+        for line in sys.stdin:
+            command = json.loads(line)
+            if "run" in command:
+                answer = run(command["run"], command["log"])
+                children.add(answer)
+            else:
+                if "kill" in command:
+                    os.kill(command["kill"], signal.SIGKILL)
+                child = command.get("kill") or command["wait"]
+                answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                children.discard(child)
+            print(answer, flush=True)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    obey()

@@ -1,0 +1,276 @@
+"""One login's life: its instance opens it, a person answers, the instance collects and finishes.
+
+Both try again when the relay fails them, as people and instances do. What a life may see, and what
+it must not, is checked here; lives.py says what happens in which order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from joserfc.jwk import ECKey
+from opencode_relay import response
+from opencode_relay.client import ClientError, NotARelay, OpenLogin, RelayRefused
+
+from benchmarks.soak import tally as is_
+from benchmarks.soak.world import IDP, RETURN_URL, SKEW, Instance, World
+
+PATIENCE = 90  # seconds after which a person, or an instance, gives up
+COLLECTS = 10  # seconds in which a released code mostly comes; then it is asked for directly
+_TOO_MANY = 429
+_HIDDEN = re.compile(r'name="(response|token)" value="([^"]+)"')
+_CODE = re.compile(r'<code translate="no">([^<]+)</code>')
+_ONWARD = re.compile(r'content="0;url=([^"]+)"')
+
+Result = TypeVar("Result")
+Params = dict[str, str]
+
+
+class GaveUp(Exception):
+    """The relay could not be used for as long as anybody would try."""
+
+
+class Life:
+    """What instance and person do in one life, and what they know."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.tally = world, world.tally
+        self.instance: Instance = world.tally.random.choice(world.instances)
+        self.code = secrets.token_urlsafe(32)
+        self.tally.secrets.add("authorization code", self.code)
+        self.login: OpenLogin
+        self.troubled = False  # whether a request failed, and may have been carried out
+        self.collectors: list[asyncio.Task[Params]] = []
+
+    @property
+    def id(self) -> str:
+        return self.login.login_id
+
+    @property
+    def state(self) -> str:
+        return self.login.state.reveal()
+
+    def broke(self, promise: str, what: str) -> None:
+        self.tally.broke(promise, self.id, what)
+
+    # Trying again
+
+    async def send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send until there is an answer that is no failure. Raises GaveUp."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                answer = await self.instance.http.request(method, path, **request)
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                if self.code in answer.text:
+                    self.broke(is_.READ, f"{method} {path} shows the code")
+                return answer
+            await self._again(until)
+
+    async def ask(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        """Let the client do a step until the relay answers it. Raises GaveUp."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await step()
+            except RelayRefused as refused:
+                failed = refused.status >= httpx.codes.INTERNAL_SERVER_ERROR
+                if not failed and refused.status != _TOO_MANY:
+                    raise
+            except ClientError as failed:
+                # API Gateway's own 500 and 503 are no relay's.
+                if isinstance(failed, NotARelay) and " answers 50" not in str(failed):
+                    raise
+            await self._again(until)
+
+    async def _again(self, until: float) -> None:
+        self.troubled = True
+        if time.monotonic() > until:
+            raise GaveUp
+        await asyncio.sleep(self.tally.random.uniform(0.1, 0.8))
+
+    async def pause(self) -> None:
+        mean = self.world.target.pause
+        await asyncio.sleep(min(3 * mean, self.tally.random.expovariate(1 / mean)))
+
+    # The instance
+
+    async def open(self, **members: Any) -> None:
+        idp = IDP if self.tally.random.random() < 1 / 2 else None
+        self.login = await self.ask(
+            lambda: self.instance.client.open(provider="Example", idp_issuer=idp, **members)
+        )
+        known = self.tally.secrets
+        known.add("state", self.state)
+        known.add("verifier", self.login.verifier.reveal())
+        self.world.verifiers.append(self.login.verifier.reveal())
+        if self.login.pairing_code:
+            known.add("pairing code", self.login.pairing_code.reveal())
+
+    def collect(self) -> None:
+        """Begin to wait for the response; now and then twice, or with a wrong clock."""
+        if self.collectors:
+            return
+        times = 1 + self.tally.due(is_.COLLECTORS)
+        if times > 1:
+            self.tally.met(is_.COLLECTORS)
+        skew = 0.0
+        if self.tally.due(is_.INSTANCE_CLOCK):
+            self.tally.met(is_.INSTANCE_CLOCK)
+            skew = self.tally.random.choice([-SKEW, SKEW])
+        with self.world.clock.off_by(skew):
+            self.collectors = [
+                asyncio.create_task(self.instance.client.wait(self.login)) for _ in range(times)
+            ]
+
+    async def ask_directly(self, verifier: str = "") -> httpx.Response:
+        """Collect without waiting."""
+        bearer = f"Bearer {verifier or self.login.verifier.reveal()}"
+        path = f"/v1/logins/{self.id}/response"
+        return await self.send("GET", path, headers={"Authorization": bearer})
+
+    async def collected(self) -> Params | None:
+        """Return what the instance was given; after a release, nothing is a loss."""
+        self.collect()
+        await asyncio.wait(self.collectors, timeout=COLLECTS)
+        found: Params | None = None
+        for collector in self.collectors:
+            if not collector.done():
+                collector.cancel()
+                params = await self._last_call()
+            elif isinstance(wrong := collector.exception(), ClientError | response.SealError):
+                self.broke(is_.LOST, f"its collector ended: {wrong}")
+                params = None
+            else:
+                params = collector.result()
+            found = found or params
+        return found
+
+    async def _last_call(self) -> Params | None:
+        try:
+            answer = await self.ask_directly()
+        except GaveUp:
+            self.broke(is_.LOST, f"no answer for {PATIENCE} s")
+            return None
+        if answer.status_code != httpx.codes.OK:
+            self.broke(is_.LOST, f"told that it worked, and yet {answer.status_code} {answer.text}")
+            return None
+        return await self.unseal(answer.json()["response"])
+
+    async def unseal(self, sealed: str) -> Params | None:
+        try:
+            return await self.ask(lambda: self.instance.client.unseal(self.login, sealed))
+        except response.SealError as wrong:
+            self.broke(is_.LOST, f"what came cannot be opened: {wrong}")
+            return None
+
+    def open_with_another_key(self, sealed: str) -> None:
+        self.tally.met(is_.OTHER_KEY)
+        other = ECKey.generate_key("P-256")
+        try:
+            response.unseal(
+                sealed,
+                private_key=other,
+                find=lambda _: None,
+                issuer=self.world.target.issuer,
+                login_id=self.id,
+                now=0,
+            )
+        except response.UnknownKeyError:
+            self.broke(is_.READ, "another key than the login's opens the response")
+        except response.SealError:
+            return
+
+    async def ends_with(self, code: str, what: str) -> None:
+        """Check that whoever waits is told that it is over."""
+        self.collect()
+        await asyncio.wait(self.collectors, timeout=COLLECTS)
+        for collector in self.collectors:
+            if not collector.done():
+                collector.cancel()
+                answer = await self.ask_directly()
+                delivered = answer.status_code == httpx.codes.OK
+                told = str(answer.json().get("type", "")).rpartition("/")[2]
+            else:
+                wrong = collector.exception()
+                delivered, told = wrong is None, getattr(wrong, "code", repr(wrong))
+            if delivered:
+                self.broke(is_.LATE, what)
+            elif told != code:
+                self.broke(is_.WRONG, f"{what}: its collector is told {told}")
+
+    async def finish(self) -> None:
+        await self.ask(lambda: self.instance.client.finish(self.login))
+
+    # The person
+
+    async def callback(self, **changed: str | None) -> httpx.Response:
+        """Come back from the IdP; what is changed to None is left out."""
+        given = {"state": self.state, "code": self.code, "iss": IDP, **changed}
+        query = {name: value for name, value in given.items() if value is not None}
+        return await self.send("GET", "/auth/callback", params=query)
+
+    async def press(
+        self, page: httpx.Response, decision: str, pairing_code: str = ""
+    ) -> httpx.Response:
+        if not pairing_code and self.login.pairing_code:
+            pairing_code = self.login.pairing_code.reveal()
+        form = dict(_HIDDEN.findall(page.text))
+        form |= {"decision": decision, "pairing_code": pairing_code}
+        sent = {"Sec-Fetch-Site": "same-origin", "Origin": self.world.target.issuer}
+        return await self.send("POST", "/auth/confirm", data=form, headers=sent)
+
+    def expect(self, answer: httpx.Response, status: int, what: str) -> bool:
+        """Check an answer that is no refusal."""
+        if answer.status_code != status:
+            self.broke(is_.WRONG, f"{what}: {answer.status_code}, not {status}")
+        return answer.status_code == status
+
+    def completion_code(self, page: httpx.Response) -> str:
+        found = _CODE.search(page.text)
+        code = found[1] if found else ""
+        self.tally.secrets.add("completion code", code)
+        return code
+
+    def carried(self, page: httpx.Response) -> str:
+        """Read the sealed response off the page that goes on to the return URL."""
+        found = _ONWARD.search(page.text)
+        address = html.unescape(found[1]) if found else ""
+        if not address.startswith(f"{RETURN_URL}?"):
+            self.broke(is_.WRONG, "the page goes on to another address than the return URL")
+        return parse_qs(urlsplit(address).query).get("response", [""])[0]
+
+    # Strangers
+
+    async def refused(
+        self,
+        fault: str,
+        send: Callable[[], Awaitable[httpx.Response]],
+        *statuses: int,
+        promise: str = is_.WRONG,
+    ) -> None:
+        """Make a request that must be refused, and that must change nothing."""
+        before = await self.world.target.kept(self.id)
+        answer = await send()
+        after = await self.world.target.kept(self.id)
+        if answer.status_code not in statuses:
+            broken = promise if answer.is_success else is_.WRONG
+            self.broke(broken, f"{fault}: answered {answer.status_code}")
+        # A request that failed earlier may have been carried out in between.
+        if before != after and not (self.troubled and self.world.target.late_writes):
+            parts = set(before or {}) | set(after or {})
+            changed = [
+                one for one in sorted(parts) if (before or {}).get(one) != (after or {}).get(one)
+            ]
+            self.broke(is_.CHANGED, f"{fault}: changed {', '.join(changed)}")
+        self.tally.met(fault)

@@ -1,0 +1,134 @@
+"""A soak: many lives at once, faults among them, time that leaps, and the reckoning at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from benchmarks.soak import lives
+from benchmarks.soak import tally as is_
+from benchmarks.soak.life import GaveUp, Life
+from benchmarks.soak.world import EXPIRED, World
+
+# Whatever stops or blocks the whole relay meets every login there is, so it comes less often.
+RARELY = 1 / 8
+_LIVES = (lives.pairing, lives.completion, lives.redirect, lives.failed)
+_OFTEN = (50, 30, 18, 2)
+
+
+class Soak:
+    """One run in a world whose target has started."""
+
+    def __init__(self, world: World, logins: int, seconds: float | None) -> None:
+        """Begin `logins` lives, or as many as begin in `seconds`."""
+        self.world, self.tally, self.target = world, world.tally, world.target
+        self._logins, self._seconds = logins, seconds
+        self._leap_every = min(30, max(3, (seconds or 600) / 8))
+        self._living: Counter[int] = Counter()  # lives by the leaps there were when they began
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        async with self.world.connected():
+            leaping = asyncio.create_task(self._leap_now_and_then())
+            await self._begin()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            leaping.cancel()
+            await self._search(await self.target.stored(), "the database")
+            for _ in range(EXPIRED):
+                await self._leap()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        await self.target.stop()
+        for path in self.target.logs():
+            if path.stat().st_size:
+                with (
+                    path.open("rb") as file,
+                    mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as log,
+                ):
+                    await self._search([log], path.name)
+
+    async def _begin(self) -> None:
+        places = asyncio.Semaphore(self.target.at_once)
+        began = time.monotonic()
+        disturbances: dict[str, Callable[[], Awaitable[None]]] = {
+            is_.KILLED: self.target.kill,
+            is_.LOCKED: self.target.lock,
+            is_.ROTATED: self.target.rotate,
+            is_.RELAY_CLOCK: self.target.shift,
+        }
+        for number in range(self._logins):
+            if self._seconds and time.monotonic() > began + self._seconds:
+                return
+            await places.acquire()
+            for fault, disturb in disturbances.items():
+                if fault in self.target.faults and self.tally.due(fault, RARELY):
+                    self._start(disturb())
+            self._start(self._live()).add_done_callback(lambda _: places.release())
+            # Not all in one moment, though there is a place for each.
+            if number < self.target.at_once:
+                await asyncio.sleep(self.target.pause * 3 / self.target.at_once)
+
+    def _start(self, doing: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(doing)
+        assert isinstance(task, asyncio.Task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _live(self) -> None:
+        began = self.world.leaps
+        self._living[began] += 1
+        life = Life(self.world)
+        [lead] = self.tally.random.choices(_LIVES, _OFTEN)
+        became = await self._guarded(life, lead(life))
+        self.tally.became[became] += 1
+        self._living[began] -= 1
+
+    async def _guarded(self, life: Life, steps: Awaitable[str]) -> str:
+        try:
+            return await steps
+        except GaveUp:
+            return "gave up"
+        except Exception:  # noqa: BLE001  # whatever it is, it is a finding
+            told = "".join(traceback.format_exc(limit=-2).splitlines()[-3:])
+            life.broke(is_.WRONG, f"nobody expected {told}")
+            return "failed"
+        finally:
+            for collector in life.collectors:
+                collector.cancel()
+
+    async def _leap_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._leap_every)
+            # No life that began before the last leap may meet another: it would be expired.
+            while any(self._living[n] for n in range(self.world.leaps)):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            await self._leap()
+
+    async def _leap(self) -> None:
+        world = self.world
+        await self.target.leap()
+        world.leaps += 1
+        over = [one for one in world.left if one[0] + EXPIRED <= world.leaps]
+        world.left = [one for one in world.left if one not in over]
+        for _, life, page in over:
+            self._start(self._expire(life, page))
+
+    async def _expire(self, life: Life, page: Any) -> None:
+        async def steps() -> str:
+            await lives.expired(life, page)
+            return ""
+
+        await self._guarded(life, steps())
+
+    async def _search(self, written: list[Any], where: str) -> None:
+        for one in written:
+            found = Counter(await asyncio.to_thread(list, self.tally.secrets.found_in(one)))
+            for kind, times in found.items():
+                self.tally.broke(is_.LEAKED, "-", f"{where} holds a {kind}, {times} times")

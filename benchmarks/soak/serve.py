@@ -1,0 +1,188 @@
+"""`opencode-relay serve` under test: killed, failing, its clock wrong, its keys rotated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+from opencode_relay.instances import Instance
+from opencode_relay.keyfile import KeyFile
+from opencode_relay.stores.sqlite import SQLiteStore
+
+from benchmarks.soak import tally as is_
+from benchmarks.soak.tally import Tally
+from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
+
+LAUNCH = Path(__file__).with_name("launch.py")
+SHARE = 1 / 10  # of the rate, for each call of the store: a login makes about ten
+LINES = 40  # instances, and so pools of connections
+_COUNTED = {is_.STORE_ERROR: "error", is_.STORE_LOST: "lost", is_.STORE_DELAY: "delay"}
+_SETTINGS = {
+    "RELAY_LOG_LEVEL": "debug",
+    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
+    "RELAY_OPEN_LIMIT": "1000000",  # counted, but everybody here comes from one address
+    "RELAY_ADDRESS_LIMIT": "1000000",
+}
+
+
+class Serve:
+    """A relay on one machine."""
+
+    faults = frozenset(is_.FAULTS)
+    late_writes = False
+    at_once = 1500
+    pause = 4.0
+
+    def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
+        """`work` is a new directory; `source` holds the package `opencode_relay`."""
+        self._work, self._data, self._tally, self._clock = work, work / "data", tally, clock
+        self._data.mkdir(mode=0o700)
+        (work / "faults").mkdir()
+        self._enrol()
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self._port = found.getsockname()[1]
+        self.issuer = f"http://127.0.0.1:{self._port}"
+        self._off = 0.0
+        self._tell_clock()
+        self._killing, self._telling = asyncio.Lock(), asyncio.Lock()
+        self._process = 0
+        self._launcher = subprocess.Popen(
+            [sys.executable, LAUNCH, self._clock_file, work / "faults", str(tally.rate * SHARE)],
+            env={**os.environ, **_SETTINGS, "PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        uri = f"file:{self._data / 'relay.db'}?mode=ro"
+        self._reading = sqlite3.connect(uri, uri=True, isolation_level=None)
+        self._reading.row_factory = sqlite3.Row
+
+    def _enrol(self) -> None:
+        async def enrol() -> None:
+            for number in range(LINES):
+                instance, key = Instance.enrol(f"workshop {number}", [RETURN_URL], time.time())
+                await store.add_instance(instance)
+                self.instance_keys.append(key.reveal())
+
+        self.instance_keys: list[str] = []
+        KeyFile(self._data).load()
+        store = SQLiteStore(self._data)
+        with closing(store):
+            steps = enrol()
+            try:
+                steps.send(None)
+            except StopIteration:
+                return
+            raise RuntimeError("SQLite's store is expected not to wait")
+
+    @property
+    def _clock_file(self) -> Path:
+        return self._work / "clock"
+
+    def _tell_clock(self) -> None:
+        # In place and at once: the relay reads these eight bytes at any time.
+        handle = os.open(self._clock_file, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.pwrite(handle, struct.pack("d", self._clock.leapt + self._off), 0)
+        os.close(handle)
+
+    async def _launch(self, **command: Any) -> int:
+        """Have a command carried out; return what the launcher answers."""
+
+        def tell() -> int:
+            assert self._launcher.stdin
+            assert self._launcher.stdout
+            self._launcher.stdin.write(json.dumps(command) + "\n")
+            self._launcher.stdin.flush()
+            return int(self._launcher.stdout.readline())
+
+        async with self._telling:
+            return await asyncio.to_thread(tell)
+
+    async def _start(self) -> None:
+        arguments = ["serve", "--port", str(self._port), "--data", str(self._data)]
+        self._process = await self._launch(run=arguments, log=str(self._work / "serve.log"))
+
+    async def start(self) -> None:
+        await self._start()
+        async with httpx.AsyncClient(base_url=self.issuer) as http:
+            for _ in range(600):
+                try:
+                    (await http.get("/healthz")).raise_for_status()
+                except httpx.HTTPError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+        raise RuntimeError(f"serve does not start: {(self._work / 'serve.log').read_text()}")
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return httpx.AsyncHTTPTransport(verify=False, limits=limits)
+
+    async def kept(self, login_id: str) -> dict[str, Any] | None:
+        row = self._reading.execute("SELECT * FROM logins WHERE id = ?", [login_id]).fetchone()
+        return dict(row) if row else None
+
+    async def kill(self) -> None:
+        async with self._killing:
+            ended = await self._launch(kill=self._process)
+            if ended != -signal.SIGKILL:
+                self._tally.broke(is_.WRONG, "-", f"serve had ended by itself, with {ended}")
+            self._tally.met(is_.KILLED)
+            await self._start()
+
+    async def rotate(self) -> None:
+        command = ["keys", "rotate", "--json", "--data", str(self._data)]
+        process = await self._launch(run=command, log=str(self._work / "rotate.log"))
+        if await self._launch(wait=process):
+            self._tally.broke(is_.WRONG, "-", "`keys rotate` failed")
+        self._tally.met(is_.ROTATED)
+
+    async def lock(self) -> None:
+        """Hold the database's write lock, mostly shorter than the relay waits for it."""
+        seconds = self._tally.random.choice([0.02, 0.05, 0.1, 0.2, 0.2, 0.3, 0.3, 1.2])
+
+        def hold() -> None:
+            with closing(sqlite3.connect(self._data / "relay.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                time.sleep(seconds)
+                other.execute("ROLLBACK")
+
+        await asyncio.to_thread(hold)
+        self._tally.met(is_.LOCKED)
+
+    async def shift(self) -> None:
+        self._off = self._tally.random.choice([off for off in (-SKEW, 0, SKEW) if off != self._off])
+        self._tell_clock()
+        self._tally.met(is_.RELAY_CLOCK)
+
+    async def leap(self) -> None:
+        self._clock.leapt += LEAP
+        self._tell_clock()
+
+    async def stop(self) -> None:
+        await self._launch(kill=self._process)
+        assert self._launcher.stdin
+        self._launcher.stdin.close()
+        self._launcher.wait()
+        self._reading.close()
+        for fault, name in _COUNTED.items():
+            path = self._work / "faults" / name
+            self._tally.met(fault, path.stat().st_size if path.exists() else 0)
+
+    def logs(self) -> list[Path]:
+        return sorted(self._work.glob("*.log"))
+
+    async def stored(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted(self._data.glob("relay.db*"))]

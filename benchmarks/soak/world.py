@@ -1,0 +1,146 @@
+"""What every life shares: the clock, the relay under test, and the instances that call it."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httpx
+from opencode_relay import client
+from opencode_relay.client import AsyncClient
+
+from benchmarks.soak.network import Network
+from benchmarks.soak.tally import Tally
+
+if TYPE_CHECKING:
+    from benchmarks.soak.life import Life
+
+RETURN_URL = "https://instance.example/auth/callback"
+IDP = "https://idp.example"
+LIFETIME = 1800  # seconds that a login lives, on the relay's clock
+LEAP = 700  # seconds that everybody's clock leaps now and then: two leaps are within a life
+EXPIRED = 3  # leaps after which a login has expired, however the clocks differ
+SKEW = 60  # seconds that a clock is off
+_skew: contextvars.ContextVar[float] = contextvars.ContextVar("skew", default=0)
+
+
+class Clock:
+    """Time that passes in leaps, so that logins expire and rotated keys come into use."""
+
+    def __init__(self) -> None:
+        self.leapt = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.leapt
+
+    @contextlib.contextmanager
+    def off_by(self, seconds: float) -> Iterator[None]:
+        """Let what runs inside, and the tasks that it starts, have a wrong clock."""
+        token = _skew.set(seconds)
+        try:
+            yield
+        finally:
+            _skew.reset(token)
+
+
+class _InstanceTime:
+    """Stands for the module `time` in the client."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def time(self) -> float:
+        return self._clock.now() + _skew.get()
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._clock.leapt
+
+
+class Target(Protocol):
+    """A relay under test, and what can be done to it. Each method counts the fault it makes."""
+
+    issuer: str
+    instance_keys: list[str]
+    at_once: int  # logins
+    pause: float  # seconds that people take for each step, on average
+    faults: frozenset[str]
+    late_writes: bool  # whether a request that failed may still write afterwards
+
+    def transport(self) -> httpx.AsyncBaseTransport: ...
+
+    async def kept(self, login_id: str) -> dict[str, Any] | None:
+        """Return what the store keeps of a login."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def kill(self) -> None: ...
+
+    async def rotate(self) -> None: ...
+
+    async def lock(self) -> None: ...
+
+    async def shift(self) -> None:
+        """Set the relay's clock right, or wrong by a minute."""
+        ...
+
+    async def leap(self) -> None:
+        """Let everybody's time leap; what is too old to know the keys then in use ends before."""
+        ...
+
+    async def stop(self) -> None:
+        """End the relay; `logs` are whole from now on."""
+        ...
+
+    def logs(self) -> list[Path]: ...
+
+    async def stored(self) -> list[bytes]:
+        """Return everything that the store holds, as it stands there."""
+        ...
+
+
+@dataclass(slots=True)
+class Instance:
+    """An enrolled instance: our client, and the same line to the relay without it."""
+
+    client: AsyncClient
+    http: httpx.AsyncClient
+
+
+@dataclass(slots=True)
+class World:
+    """One run."""
+
+    tally: Tally
+    clock: Clock
+    target: Target
+    instances: list[Instance] = field(default_factory=list)
+    leaps: int = 0
+    # Logins that are left to expire, with the leaps there were and the page that was left open.
+    left: list[tuple[int, Life, httpx.Response | None]] = field(default_factory=list)
+    verifiers: deque[str] = field(default_factory=lambda: deque(maxlen=100))
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Give each instance a line to the relay. Few logins share one: httpx's pool is slow."""
+        sealed: dict[str, bytes] = {}
+        vars(client)["time"] = _InstanceTime(self.clock)
+        for key in self.target.instance_keys:
+            self.tally.secrets.add("instance key", key)
+            network = Network(self.target.transport(), self.tally, sealed)
+            http = httpx.AsyncClient(transport=network, base_url=self.target.issuer, timeout=60)
+            self.instances.append(
+                Instance(AsyncClient(self.target.issuer, key=key, http=http), http)
+            )
+        try:
+            yield
+        finally:
+            vars(client)["time"] = time
+            for instance in self.instances:
+                await instance.http.aclose()
