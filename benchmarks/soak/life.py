@@ -52,7 +52,7 @@ class Life:
 
     @property
     def id(self) -> str:
-        return self.login.login_id
+        return self.login.login_id if hasattr(self, "login") else "never opened"
 
     @property
     def state(self) -> str:

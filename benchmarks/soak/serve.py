@@ -22,12 +22,13 @@ from opencode_relay.keyfile import KeyFile
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from benchmarks.soak import tally as is_
+from benchmarks.soak.network import Line
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
 
 LAUNCH = Path(__file__).with_name("launch.py")
 SHARE = 1 / 10  # of the rate, for each call of the store: a login makes about ten
-LINES = 40  # instances, and so pools of connections
+LINES = 20  # instances
 _COUNTED = {is_.STORE_ERROR: "error", is_.STORE_LOST: "lost", is_.STORE_DELAY: "delay"}
 _SETTINGS = {
     "RELAY_LOG_LEVEL": "debug",
@@ -127,8 +128,7 @@ class Serve:
         raise RuntimeError(f"serve does not start: {(self._work / 'serve.log').read_text()}")
 
     def transport(self) -> httpx.AsyncBaseTransport:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx.AsyncHTTPTransport(verify=False, limits=limits)
+        return Line(self._port)
 
     async def kept(self, login_id: str) -> dict[str, Any] | None:
         row = self._reading.execute("SELECT * FROM logins WHERE id = ?", [login_id]).fetchone()

@@ -128,7 +128,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """Give each instance a line to the relay. Few logins share one: httpx's pool is slow."""
+        """Give each instance a line to the relay, and the clock of this world."""
         sealed: dict[str, bytes] = {}
         vars(client)["time"] = _InstanceTime(self.clock)
         for key in self.target.instance_keys:
