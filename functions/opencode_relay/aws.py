@@ -30,7 +30,7 @@ from opencode_relay.emf import EMFMetrics
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
 from opencode_relay.keyring import Keys, Purpose
-from opencode_relay.login import Login
+from opencode_relay.pace import retry_after
 from opencode_relay.parameters import FRESH, KeyParameters
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
@@ -60,11 +60,6 @@ def client(service: str) -> Any:
     return _SESSION.create_client(service, config=_CLIENT)
 
 
-def pace(login: Login) -> float:
-    """Seconds until a waiter reads the store again: quick once a browser is back from the IdP."""
-    return 0.5 if login.arrived_at else 3
-
-
 class Function:
     """A Lambda handler. `make` builds the app of its routes, `purposes` are the keys it reads."""
 
@@ -84,7 +79,7 @@ class Function:
             logins=os.environ["LOGINS_TABLE"],
             instances=os.environ["INSTANCES_TABLE"],
         )
-        relay = Relay(settings, store, self._keys, events=Events(self._metrics), poll=pace)
+        relay = Relay(settings, store, self._keys, events=Events(self._metrics), poll=retry_after)
         self._app = Mangum(cast("Any", make(relay)), lifespan="off")
         asyncio.set_event_loop(asyncio.new_event_loop())
         gc.freeze()  # what is there stays: no collection has to look at it again

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from . import login, names, proofs, state
+from . import login, names, pace, proofs, state
 from .addresses import bucket
 from .admission import Admission, Caller
 from .bodies import OpenRequest, read_completion
@@ -76,8 +76,9 @@ class Collected:
 class Relay:
     """The use cases over one store and one key ring.
 
-    `poll` gives the seconds after which a waiter reads the store though no bell rang, for what
-    another process did: on AWS all of it, on one machine nothing, for its chores ring then.
+    `poll` gives the seconds (of a login, now) after which a waiter reads the store though no bell
+    rang, for what another process did: on AWS all of it, on one machine nothing, for its chores
+    ring then.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Relay:
         *,
         events: Events | None = None,
         clock: Callable[[], float] = time.time,
-        poll: Callable[[Login], float] = lambda _: 25,
+        poll: Callable[[Login, float], float] = lambda *_: 25,
     ) -> None:
         self.settings = settings
         self.issuer = settings.public_url
@@ -148,8 +149,9 @@ class Relay:
         now = self.now()
         claims = state.read(self.keys, Purpose.STATE, self.issuer, token, now)
         found = await self._known(claims["jti"])
-        fingerprint = proofs.fingerprint(self.keys, found, params)
-        again = found.status is Status.HELD and same(fingerprint, found.fingerprint or "")
+        again = found.status is Status.HELD and same(
+            proofs.fingerprint(self.keys, found, params), found.fingerprint or ""
+        )
         if found.status is not Status.PENDING and not again:
             raise Refused("login-over", login=found)
         # RFC 9207: where an issuer is expected, a missing one is a mix-up too.
@@ -179,6 +181,7 @@ class Relay:
                 return Received("idp_error", found, error=params["error"])
             return await self._receive(token, params)
         if found.confirmation is Confirmation.COMPLETION_CODE:
+            fingerprint = proofs.fingerprint(self.keys, found, params)
             held = login.hold(now, fingerprint=fingerprint, response=sealed)
             await self.store.apply(found.id, held)
             return await self._receive(token, params)  # shows the code of whatever is held now
@@ -268,7 +271,7 @@ class Relay:
             raise Refused("delivery-is-redirect", detail)
         seconds = wait()
         if found.status is Status.RELEASED or not seconds:
-            return self._collected(found, 1 if found.arrived_at else 2)
+            return self._collected(found, pace.retry_after(found, self.now()))
         until = began + min(seconds, found.expires_at - self.now())
         owner = found.instance_id or bucket(found.opened_from or "")
         with self.bells.waiter(login_id, owner) as bell:
@@ -284,7 +287,7 @@ class Relay:
                     return self._collected(found, 0)
                 if not self.bells.current(login_id, bell):
                     return self._collected(found, BUSY)
-                await bell.wait(min(left, self._poll(found)))
+                await bell.wait(min(left, self._poll(found, self.now())))
 
     def _collected(self, found: Login, retry_after: int) -> Collected:
         if found.status is not Status.RELEASED:

@@ -33,7 +33,12 @@ class Functions:
     def start(self, name: str, *, snapshot: bool = False, **variables: str) -> Environment:
         """Start another environment of a function, named by its logical id."""
         function = self.stack.function(name)
-        environment = {**self.stack.environment(name), **self._variables, **variables}
+        # As Lambda sets them.
+        logs = {
+            "AWS_LAMBDA_LOG_FORMAT": function["LoggingConfig"]["LogFormat"],
+            "AWS_LAMBDA_LOG_LEVEL": function["LoggingConfig"].get("ApplicationLogLevel", "INFO"),
+        }
+        environment = {**self.stack.environment(name), **logs, **self._variables, **variables}
         log = self._logs / f"{name}-{time.monotonic_ns()}.log"
         handler = function["Handler"]
         return Environment(self._artifact, handler, environment, log, snapshot=snapshot)

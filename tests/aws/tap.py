@@ -59,6 +59,7 @@ class Tap(ThreadingHTTPServer):
         self.database = database
         self.calls: list[Call] = []
         self.parameters: dict[str, str] = {}
+        self.units: list[float] | None = None  # capacity units, one for each call, where weighed
         self.fault: Callable[[Call], Fault | None] = lambda _: None
         self.resumed = threading.Event()
         self._clients: dict[str, Any] = {}
@@ -157,12 +158,17 @@ class _Request(BaseHTTPRequestHandler):
             self._answer(200, json.dumps(self._parameter_store(action, call.body)).encode())
         else:
             kept = {name: self.headers[name] for name in _KEPT}
+            if self.server.units is not None:
+                raw = json.dumps({**call.body, "ReturnConsumedCapacity": "TOTAL"}).encode()
             self._database.request("POST", "/", raw, kept)
             answered = self._database.getresponse()
             body = answered.read()
             if fault.lost:
                 self.close_connection = True
                 return
+            if self.server.units is not None:
+                weighed = json.loads(body).get("ConsumedCapacity", {})
+                self.server.units.append(weighed.get("CapacityUnits", 0))
             self._answer(answered.status, body)
 
     def _parameter_store(self, action: str, body: dict[str, Any]) -> dict[str, Any]:

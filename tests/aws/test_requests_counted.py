@@ -5,7 +5,7 @@ from collections import Counter
 
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.tap import READS, Tap
-from tests.support.wire import RETURN_URL
+from tests.support.wire import RETURN_URL, MakeWire
 
 
 class Count:
@@ -55,13 +55,20 @@ async def test_a_login_by_redirect(wire: LambdaWire, tap: Tap) -> None:
     assert (writes, reads) == (3, 3)
 
 
-async def test_waiting_reads_once_in_three_seconds(wire: LambdaWire, tap: Tap) -> None:
+async def test_a_question_reads_once_and_is_not_held(wire: LambdaWire, tap: Tap) -> None:
     login = await wire.open()
     count = Count(tap)
-    assert (await wire.collect(login, 7)).status_code == 202
-    writes, reads, _ = count.asked()
-    assert writes == 0
-    assert reads <= 2 + 7 // 3 + 1  # at the start and as the waiter; by the pace; at the end
+    answer = await wire.collect(login, 20)
+    assert (answer.status_code, answer.headers["retry-after"]) == (202, "8")
+    assert count.asked()[:2] == (0, 1)
+
+
+async def test_holding_reads_at_the_same_pace(make_wire: MakeWire, tap: Tap) -> None:
+    wire = make_wire(max_wait=10, enrolment="open")
+    login = await wire.open(name="x")
+    count = Count(tap)
+    assert (await wire.collect(login, 10)).status_code == 202
+    assert count.asked()[:2] == (0, 4)  # first, and as a waiter; after 8 s; at the end
 
 
 async def test_no_page_but_the_logins_own_costs_a_request(wire: LambdaWire, tap: Tap) -> None:

@@ -107,7 +107,7 @@ async def test_a_bell_without_a_release_goes_on_waiting(wire: Wire) -> None:
 
 async def test_what_another_process_released_is_seen_without_a_bell(make_wire: MakeWire) -> None:
     wire, other = make_wire(enrolment="open"), make_wire(enrolment="open")
-    wire.relay._poll = lambda _: 0.01
+    wire.relay._poll = lambda *_: 0.01
     login = await wire.open(name="x")
     waiter = await waiting(wire, login)
     await other.callback(login, error="access_denied")
