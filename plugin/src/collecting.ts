@@ -13,10 +13,15 @@ const OVER: Readonly<Record<string, string>> = {
   "login-not-found": "the relay no longer knows the login: begin again",
 };
 
+/** Seconds; hardly anybody has signed in sooner. */
+const FIRST = 8;
+
 /** Asks for the response until the login is over, by whatever way. */
 export async function collect(login: RelayLogin): Promise<void> {
   const { discovery, opened, context } = login;
   let troubles = 0;
+  // A relay that lets nobody wait pays for each question.
+  if (opened.maxWait === 0) await login.pause(FIRST);
   while (!login.isOver) {
     if (Date.now() > login.deadline) return login.fail(NOT_IN_TIME);
     const { collectVerifier } = login.secrets;

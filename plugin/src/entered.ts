@@ -57,7 +57,10 @@ async function completed(login: RelayLogin, code: string): Promise<Result> {
     if (status !== "held" || other.isOver) continue;
     try {
       const { released, triesLeft } = await relay.complete(other.opened, collectVerifier, code);
-      if (released) return await other.ended;
+      if (released) {
+        other.hurry();
+        return await other.ended;
+      }
       why = `it is wrong${triesLeft === undefined ? "" : `, ${triesLeft} tries left`}`;
     } catch (error) {
       why = `the relay cannot be reached (${(error as Error).message})`;

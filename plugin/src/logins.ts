@@ -33,6 +33,7 @@ export class Login {
   #end!: (result: Result) => void;
   #answer!: (result: Result) => void;
   #turn: Promise<unknown> = Promise.resolve();
+  #hurry = new AbortController();
 
   constructor(readonly context: Context) {
     this.ended = new Promise((resolve) => (this.#end = resolve));
@@ -73,10 +74,15 @@ export class Login {
     return run;
   }
 
-  /** Waits, but no longer than the login lives. */
+  /** Waits, but no longer than the login lives, and not when it is told to hurry. */
   async pause(seconds: number): Promise<void> {
-    await sleep(Math.min(seconds, 60) * 1000, undefined, { signal: this.over }).catch(
-      () => undefined,
-    );
+    const signal = AbortSignal.any([this.over, this.#hurry.signal]);
+    await sleep(Math.min(seconds, 60) * 1000, undefined, { signal }).catch(() => undefined);
+    if (this.#hurry.signal.aborted) this.#hurry = new AbortController();
+  }
+
+  /** Ends the pause under way, or else the next: what is waited for has come. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 }

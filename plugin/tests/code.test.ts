@@ -85,6 +85,29 @@ test("a completion code is tried only on a login that is held", async () => {
   await until(() => h.relay.last.status === "finished");
 });
 
+test("once a completion code is accepted, the relay is asked at once", { timeout: 30_000 }, async () => {
+  await using h = await new Harness().start();
+  h.relay.pace = "60";
+  h.relay.callback = { code: "c1", iss: h.idp.origin };
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  await until(() => h.relay.count("GET", /response/) === 1);
+  h.relay.last.status = "held";
+  assert.deepEqual(await form.callback("KTRW-9F2D"), OK);
+});
+
+test("a relay that lets nobody wait is not asked before somebody can have signed in", async () => {
+  await using h = await new Harness().start();
+  h.relay.maxWait = 0;
+  h.relay.callback = { code: "c1", iss: h.idp.origin };
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  h.relay.last.status = "held";
+  assert.deepEqual(await form.callback("KTRW-9F2D"), OK);
+  // Whether it is held, and then, without a pause, for what was released.
+  assert.equal(h.relay.count("GET", /response/), 2);
+});
+
 test("a completion code reaches the held login of another form, but no pending one", async () => {
   await using h = await new Harness().start();
   h.relay.callback = { code: "c1", iss: h.idp.origin };

@@ -96,6 +96,9 @@ export class StubRelay extends Server {
   openEnrolment = false;
   discovery: Record<string, unknown> = {};
   expiresIn = 600;
+  maxWait = 1;
+  /** Seconds after which it wants to be asked again. */
+  pace = "0";
   /** What the browser brings along when a completion code is right. */
   callback: Record<string, unknown> = { code: "code-by-relay" };
   #signing!: CryptoKey;
@@ -197,7 +200,7 @@ export class StubRelay extends Server {
       case "pending":
       case "held": {
         const { status } = login;
-        setTimeout(() => json(answer, 202, { status }, { "retry-after": "0" }), 20);
+        setTimeout(() => json(answer, 202, { status }, { "retry-after": this.pace }), 20);
         return;
       }
       case "declined":
@@ -238,7 +241,7 @@ export class StubRelay extends Server {
       confirmation,
       ...(confirmation === "pairing_code" ? { pairing_code: "K7WR-9F2D" } : {}),
       expires_in: this.expiresIn,
-      max_wait: 1,
+      max_wait: this.maxWait,
     });
   }
 
