@@ -51,9 +51,9 @@ class Logins:
         self._code = secrets.token_urlsafe(32)
         verifier = secrets.token_urlsafe(32)
         self._verifier = {"Authorization": f"Bearer {verifier}"}
-        challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=")
+        self.challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=")
         members = {
-            "collect_challenge": challenge.decode(),
+            "collect_challenge": self.challenge.decode(),
             "encryption_key": self._key.as_dict(private=False),
             "name": "a benchmark",
             "provider": "ChatGPT",
@@ -125,11 +125,11 @@ class Logins:
     # Many at once
 
     def open_many(self, count: int) -> list[Opened]:
-        return [self.opened(one) for one in self._exchange([self.open] * count)]
+        return [self.opened(one) for one in self.send_many([self.open] * count)]
 
     def allow_many(self, logins: Sequence[Opened]) -> list[bytes]:
         """Bring every login's callback, and return what pressing Allow will send."""
-        pages = self._exchange([self.callback(login) for login in logins])
+        pages = self.send_many([self.callback(login) for login in logins])
         return [self.allow(login, page) for login, page in zip(logins, pages, strict=True)]
 
     def sealed_size(self) -> int:
@@ -141,7 +141,7 @@ class Logins:
         self.check_delivered(login, delivered)
         return len(json.loads(delivered.body)["response"])
 
-    def _exchange(self, requests: Sequence[bytes]) -> list[Answer]:
+    def send_many(self, requests: Sequence[bytes]) -> list[Answer]:
         return exchange(self.server.port, requests, connections=8) if requests else []
 
 
