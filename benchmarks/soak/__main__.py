@@ -1,7 +1,7 @@
 """Load and faults: thousands of logins at once against a relay to which bad things happen.
 
     uv run python -m benchmarks.soak [--target serve|lambda] [--logins N] [--seconds S]
-        [--faults RATE] [--at-once N] [--seed N] [--json FILE]
+        [--faults RATE] [--at-once N] [--seed N] [--json FILE] [--keep DIR]
 
 Our Python client opens, waits, unseals and finishes; people come back from the IdP and press the
 pages' buttons by HTTP. Meanwhile the relay is killed and restarted, answers are cut, the store
@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, metavar="N", help="logins at a time")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs and store there")
     parser.add_argument(
         "--source", type=Path, default=FUNCTIONS, help="a copy of functions/ to soak instead"
     )
@@ -73,7 +74,9 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
 def main() -> int:
     given = arguments()
     with tempfile.TemporaryDirectory() as directory:
-        result = uvloop.run(soak(given, Path(directory)))
+        work = given.keep or Path(directory)
+        work.mkdir(exist_ok=True)
+        result = uvloop.run(soak(given, work))
     if given.json:
         given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(table(result))

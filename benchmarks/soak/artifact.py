@@ -56,9 +56,15 @@ class Fleet(Functions):
     """Functions of several environments, each with a clock of its own."""
 
     def __init__(
-        self, artifact: Path, logs: Path, variables: dict[str, str], clocks: list[Path]
+        self,
+        artifact: Path,
+        logs: Path,
+        variables: dict[str, str],
+        clocks: list[Path],
+        tally: Tally,
     ) -> None:
         super().__init__(artifact, logs, variables)
+        self._tally = tally
         self._clocks = clocks
         self._changed = threading.Condition()
         self._free: dict[str, list[Environment]] = {name: [] for name in SIZES}
@@ -74,8 +80,13 @@ class Fleet(Functions):
         try:
             return environment.invoke(event, limit)
         except FunctionFailed as failed:
+            if environment.process.poll() is None:  # it raised, or hangs: nobody killed it
+                self._tally.broke(is_.WRONG, "-", f"{name} failed: {failed}"[:400])
+                environment.process.kill()
             # Without the log, which whoever keeps failures would keep.
-            raise FunctionFailed(str(failed)[:200]) from None
+            raise FunctionFailed(str(failed)[:100]) from None
+        except ValueError:  # killed while it answered
+            raise FunctionFailed("cut off") from None
         finally:
             self._give_back(name, environment)
 
@@ -173,7 +184,7 @@ class Artifact:
         self._ticking = True
         self._ticks = threading.Thread(target=self._tick, daemon=True)
         variables = {**_SETTINGS, **self._tap.environment()}
-        self.fleet = Fleet(artifact, self._logs, variables, self._clocks)
+        self.fleet = Fleet(artifact, self._logs, variables, self._clocks, tally)
         self._keys = KeyParameters(self._tap.client("ssm"), KEYS_PATH, clock.now)
         self._failing: dict[str, int] = {}
         self._rotating, self._rotated = asyncio.Lock(), False

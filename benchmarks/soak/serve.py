@@ -57,7 +57,8 @@ class Serve:
         self.issuer = f"http://127.0.0.1:{self._port}"
         self._off = 0.0
         self._tell_clock()
-        self._killing, self._telling = asyncio.Lock(), asyncio.Lock()
+        # A command that begins while the write lock is held for long gives up, as it should.
+        self._alone, self._telling = asyncio.Lock(), asyncio.Lock()
         self._process = 0
         self._launcher = subprocess.Popen(
             [sys.executable, LAUNCH, self._clock_file, work / "faults", str(tally.rate * SHARE)],
@@ -111,20 +112,18 @@ class Serve:
         async with self._telling:
             return await asyncio.to_thread(tell)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Start `serve`, and return when it listens."""
         arguments = ["serve", "--port", str(self._port), "--data", str(self._data)]
         self._process = await self._launch(run=arguments, log=str(self._work / "serve.log"))
-
-    async def start(self) -> None:
-        await self._start()
-        async with httpx.AsyncClient(base_url=self.issuer) as http:
-            for _ in range(600):
-                try:
-                    (await http.get("/healthz")).raise_for_status()
-                except httpx.HTTPError:
-                    await asyncio.sleep(0.1)
-                else:
-                    return
+        for _ in range(6000):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return
         raise RuntimeError(f"serve does not start: {(self._work / 'serve.log').read_text()}")
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -135,18 +134,19 @@ class Serve:
         return dict(row) if row else None
 
     async def kill(self) -> None:
-        async with self._killing:
+        async with self._alone:
             ended = await self._launch(kill=self._process)
             if ended != -signal.SIGKILL:
                 self._tally.broke(is_.WRONG, "-", f"serve had ended by itself, with {ended}")
             self._tally.met(is_.KILLED)
-            await self._start()
+            await self.start()
 
     async def rotate(self) -> None:
         command = ["keys", "rotate", "--json", "--data", str(self._data)]
-        process = await self._launch(run=command, log=str(self._work / "rotate.log"))
-        if await self._launch(wait=process):
-            self._tally.broke(is_.WRONG, "-", "`keys rotate` failed")
+        async with self._alone:
+            process = await self._launch(run=command, log=str(self._work / "rotate.log"))
+            if await self._launch(wait=process):
+                self._tally.broke(is_.WRONG, "-", "`keys rotate` failed")
         self._tally.met(is_.ROTATED)
 
     async def lock(self) -> None:
@@ -159,7 +159,8 @@ class Serve:
                 time.sleep(seconds)
                 other.execute("ROLLBACK")
 
-        await asyncio.to_thread(hold)
+        async with self._alone:
+            await asyncio.to_thread(hold)
         self._tally.met(is_.LOCKED)
 
     async def shift(self) -> None:
