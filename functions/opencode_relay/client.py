@@ -196,7 +196,10 @@ class _Talk:
             )
             if answer is not None and answer.status_code == httpx.codes.OK:
                 sealed = _member(_json(answer), "response", str)
-                return (yield from self.unseal(login, sealed))
+                try:
+                    return (yield from self.unseal(login, sealed))
+                except (NotARelay, RelayRefused, Unreachable):
+                    answer = None  # its keys could not be fetched: the same as an answer lost
             if answer is not None and answer.status_code == httpx.codes.ACCEPTED:
                 pause, again = 0.0, _retry_after(answer, 1)
             elif answer is None or answer.status_code == 429 or answer.status_code >= 500:  # noqa: PLR2004
@@ -226,10 +229,10 @@ class _Talk:
                 # A message chooses its `kid`: it must not make us fetch as often as it likes.
                 if time.monotonic() < self._looked + LOOK_AGAIN:
                     raise
-                self._looked = time.monotonic()
             found = yield from self.discover()
             answer = _expect((yield _Send("GET", urlsplit(found["jwks_uri"]).path)), 200)
             self._jwks = {str(jwk.get("kid")): jwk for jwk in _member(_json(answer), "keys", list)}
+            self._looked = time.monotonic()  # only now: a look that failed has not seen them
 
     def complete(self, login: OpenLogin, completion_code: str) -> _Steps[None]:
         """Send the completion code that the person typed. Raises RelayRefused if it is wrong."""

@@ -7,18 +7,28 @@ with A256GCM). Algorithms are pinned on both sides, never taken from the message
 from __future__ import annotations
 
 import json
+import os
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import jwt
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.asymmetric.ec import ECDH, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from jwt.algorithms import ECAlgorithm
 
 from .errors import RelayError
 from .keyring import Keys, Purpose, new_private_key
 
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
+
 TYP = "login-response+jwt"
+# RFC 7518 §4.6.2: the algorithm and its length, no names of the parties, and the key's bits.
+_KEY_INFO = b"\0\0\0\x07A256GCM" + bytes(8) + (256).to_bytes(4)
 LEEWAY = 120  # seconds of difference between two clocks (protocol, sealed response)
 
 
@@ -28,14 +38,6 @@ class SealError(RelayError):
 
 class UnknownKeyError(SealError):
     """The response names a `kid` that is not in the key set at hand: a newer set may have it."""
-
-
-class _Recipient(ECKey):
-    """Lets joserfc make ephemeral keys of the kernel's random numbers: see `new_private_key`."""
-
-    @classmethod
-    def generate_key(cls, *_: object, **__: object) -> _Recipient:
-        return cls.import_key(new_private_key())
 
 
 def seal(
@@ -61,9 +63,36 @@ def seal(
         "params": dict(params),
     }
     signed = jwt.encode(claims, key.private, "ES256", {"typ": TYP, "kid": key.kid})
-    to = _Recipient.import_key(json.loads(encryption_key))
-    header = {"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "kid": to.thumbprint()}
-    return jwe.encrypt_compact(header, signed, to, algorithms=["ECDH-ES", "A256GCM"])
+    return _encrypt(signed, encryption_key)
+
+
+def _encrypt(token: str, recipient: str) -> str:
+    """Encrypt to a canonical JWK: ECDH-ES (RFC 7518 §4.6), which names no key but agrees on it.
+
+    By the primitives, not by joserfc, which takes twice the time and would have to be imported at
+    each start on AWS. Random numbers are the kernel's: see `new_private_key`.
+    """
+    ephemeral = new_private_key()
+    public = ECAlgorithm.from_jwk(recipient)
+    if not isinstance(public, EllipticCurvePublicKey):
+        raise TypeError("the login's encryption key is not a public key")
+    key = ConcatKDFHash(SHA256(), 32, _KEY_INFO).derive(ephemeral.exchange(ECDH(), public))
+    header = {
+        "alg": "ECDH-ES",
+        "enc": "A256GCM",
+        "cty": "JWT",
+        "kid": _base64url(sha256(recipient.encode()).digest()),  # RFC 7638
+        "epk": ECAlgorithm.to_jwk(ephemeral.public_key(), as_dict=True),
+    }
+    protected = _base64url(json.dumps(header, separators=(",", ":")).encode())
+    iv = os.urandom(12)
+    sealed = AESGCM(key).encrypt(iv, token.encode(), protected.encode())
+    text, tag = sealed[:-16], sealed[-16:]
+    return ".".join((protected, "", _base64url(iv), _base64url(text), _base64url(tag)))
+
+
+def _base64url(content: bytes) -> str:
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def unseal(
@@ -81,6 +110,10 @@ def unseal(
     `find` gives the JWKS entry of a `kid`, from the configured issuer only. `idp_issuer` is set
     where the IdP is known to send RFC 9207 `iss`. Raises SealError, which never shows a parameter.
     """
+    # The relay itself opens nothing: it need not import what does.
+    from joserfc import jwe  # noqa: PLC0415
+    from joserfc.errors import JoseError  # noqa: PLC0415
+
     try:
         opened = jwe.decrypt_compact(sealed, private_key, algorithms=["ECDH-ES", "A256GCM"])
         header = opened.headers()

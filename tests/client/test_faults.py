@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 import pytest
-from opencode_relay.client import AsyncClient, Client, NotARelay, RelayRefused, Unreachable
+from opencode_relay.bodies import public_key
+from opencode_relay.client import (
+    AsyncClient,
+    Client,
+    NotARelay,
+    OpenLogin,
+    RelayRefused,
+    Unreachable,
+)
 from opencode_relay.keyring import Keys, Ring
 from opencode_relay.response import UnknownKeyError, seal
 
@@ -158,6 +165,32 @@ async def test_the_async_client_sleeps_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(naps) == 1
 
 
+def sealed_for(login: OpenLogin, ring: Ring) -> str:
+    return seal(
+        Keys(lambda: ring),
+        issuer=ISSUER,
+        login_id="abc",
+        encryption_key=public_key(login.private_key.as_dict(private=False)),
+        params={"code": "x"},
+        now=time.time(),
+        exp=time.time() + 60,
+    )
+
+
+@pytest.mark.parametrize(
+    "lost", [httpx.ReadError("cut"), httpx.Response(503), httpx.Response(200, text="cut off")]
+)
+def test_keys_that_cannot_be_fetched_are_fetched_again(lost: Answer, slept: list[float]) -> None:
+    ring = Ring.fresh(0)
+    stub = StubRelay({"jwks.json": [lost, httpx.Response(200, json=ring.jwks())]})
+    client = stub.client()
+    login = client.open()
+    released = httpx.Response(200, json={"status": "released", "response": sealed_for(login, ring)})
+    stub.answers["response"] = [released]
+    assert client.wait(login) == {"code": "x"}
+    assert len(slept) == 1
+
+
 def test_an_unknown_kid_makes_it_look_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     ring, now = Ring.fresh(0), [1000.0]
     old = httpx.Response(200, json={"keys": []})
@@ -165,15 +198,7 @@ def test_an_unknown_kid_makes_it_look_once_a_minute(monkeypatch: pytest.MonkeyPa
     stub = StubRelay({"jwks.json": [old, new]})
     client = stub.client()
     login = client.open()
-    sealed = seal(
-        Keys(lambda: ring),
-        issuer=ISSUER,
-        login_id="abc",
-        encryption_key=json.dumps(login.private_key.as_dict(private=False)),
-        params={"code": "x"},
-        now=time.time(),
-        exp=time.time() + 60,
-    )
+    sealed = sealed_for(login, ring)
     monkeypatch.setattr("opencode_relay.client.time.monotonic", lambda: now[0])
 
     def looked() -> int:

@@ -68,4 +68,5 @@ def _sign(
         # HS512 with a key of 32 bytes: PyJWT warns, a forger does not listen.
         warnings.simplefilter("ignore", InsecureKeyLengthWarning)
         headers = {**headers, "typ": headers.get("typ")}
-        return jwt.PyJWS().encode(json.dumps(apply(claims)).encode(), key, alg, headers)
+        payload = json.dumps(apply(claims)).encode()
+        return jwt.PyJWS().encode(payload, key, alg, headers, sort_headers=False)

@@ -62,7 +62,8 @@ def encoded(part: bytes) -> str:
 
 def rewritten(token: str, secret: bytes | None, **header: str) -> str:
     """Change a token's header, and sign it with another secret, or not at all."""
-    head = encoded(json.dumps(jwt.get_unverified_header(token) | header).encode())
+    header = jwt.get_unverified_header(token) | header
+    head = encoded(json.dumps(header, separators=(",", ":")).encode())
     body = f"{head}.{token.split('.')[1]}"
     return f"{body}.{encoded(hmac.digest(secret, body.encode(), 'sha256')) if secret else ''}"
 

@@ -143,7 +143,7 @@ async def signed(
     typ = {"typ": "login-state+jwt", "kid": key.kid} | header
     kept = {name: value for name, value in typ.items() if value is not None}
     algorithm = str(kept.pop("alg", "HS256"))
-    token = jwt.encode(written, key.symmetric, algorithm, kept)
+    token = jwt.encode(written, key.symmetric, algorithm, kept, sort_headers=False)
     return await get(wire, urlencode({"state": token, "code": "c"}))
 
 

@@ -38,6 +38,10 @@ ANY_PAIRING_CODE = edit(
 ANY_COMPLETION_CODE = edit(
     "relay", "if same(typed, proofs.completion_code(self.keys, counted)):", "if typed:"
 )
+ANY_HEADER = [
+    edit("state", "text.removeprefix(start).removesuffix(end)", 'json.loads(text).get("kid", "")'),
+    edit("state", "key is None or text != _header(purpose, key.kid)", "key is None"),
+]
 ANY_ORIGIN = edit("web.browser", "            _same_origin(request, self.relay.issuer)\n", "")
 FRAMES = edit("web.pages", "\"frame-ancestors 'none'; base-uri", '"base-uri')
 NOTHING_STORED = "# Nothing is stored: only the browser has it, so it can never be collected."
@@ -123,7 +127,7 @@ FORMS_AND_PAGES: dict[str, dict[str, list[Edit]]] = {
             edit("relay", 'if not same(claims["rsp"], proofs.digest(form.sealed)):', "if False:")
         ],
         "the token's signature is not verified": [
-            edit("state", '"verify_iat": False', '"verify_iat": False, "verify_signature": False')
+            edit("state", "if not same(signature,", "if False and not same(signature,")
         ],
         "any rendering decides": [
             edit(
@@ -196,18 +200,23 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
         "a key serves every purpose": [
             edit("keyring", "if k.purpose is purpose and k.kid == kid", "if k.kid == kid")
         ],
-        "the state's typ is not checked": [
-            edit("state", 'if key is None or header.get("typ") != _TYP[purpose]:', "if not key:")
-        ],
+        "the state's typ is not checked": ANY_HEADER,
         "the state's aud is not checked": [
-            edit("state", "            audience=_AUD[purpose],\n", ""),
-            edit("state", '"verify_iat": False', '"verify_iat": False, "verify_aud": False'),
+            edit("state", ' or claims["aud"] != _AUD[purpose]:', ":"),
         ],
         "the state's iss is not checked": [
-            edit("state", "            issuer=issuer,\n            options", "            options")
+            edit("state", 'claims["iss"] != issuer or ', ""),
         ],
         "the state's alg is not pinned": [
-            edit("state", 'algorithms=["HS256"]', 'algorithms=["HS256", "HS384", "HS512"]')
+            *ANY_HEADER,
+            edit("state", "([A-Za-z0-9_-]{43})", "([A-Za-z0-9_-]+)"),
+            edit(
+                "state",
+                'if not same(signature, _signature(key.symmetric, f"{header}.{payload}")):',
+                "made = [hmac.digest(key.symmetric, f'{header}.{payload}'.encode(), a)"
+                " for a in ('sha256', 'sha384', 'sha512')]\n"
+                "    if signature not in map(_encoded, made):",
+            ),
         ],
         "the response's typ is not checked": [
             edit("response", 'if inner.get("typ") != TYP or ', "if ")
@@ -227,7 +236,7 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
     },
     "TestMissingValueTakenAsAPass": {
         "no claim is required": [
-            edit("state", '_REQUIRED = ["iss", "aud", "jti", "iat", "exp"]', "_REQUIRED = []"),
+            edit("state", '_REQUIRED = {"iss", "aud", "jti", "iat", "exp"}', "_REQUIRED = set()"),
             edit("state", 'claims["exp"]', 'claims.get("exp", now + 1)'),
         ],
         "no claim of a response is required": [
@@ -284,7 +293,7 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
 RESPONSES: dict[str, dict[str, list[Edit]]] = {
     "TestCodeReadableInTheStoreOrTheLogs": {
         "the response is signed only": [
-            edit("response", "return jwe.encrypt_compact(", "return signed or jwe.encrypt_compact(")
+            edit("response", "return _encrypt(", "return signed or _encrypt(")
         ],
         "the log says what came": [
             edit(
@@ -308,9 +317,9 @@ RESPONSES: dict[str, dict[str, list[Edit]]] = {
         "it is given out once": [
             edit(
                 "relay",
-                "            return self._collected(found, 1 if",
+                "            return self._collected(found, pace",
                 "            await self.finish(login_id, verifier)\n"
-                "            return self._collected(found, 1 if",
+                "            return self._collected(found, pace",
             )
         ],
         "a release leaves no time": [

@@ -196,11 +196,11 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _login(row: sqlite3.Row) -> Login:
-    values = {name: row[name] for name in _COLUMNS}
-    values["status"] = Status(row["status"])
-    values["delivery"] = Delivery(row["delivery"])
-    values["confirmation"] = Confirmation(row["confirmation"])
-    values["idp_error"] = bool(row["idp_error"])
+    values = dict(row)
+    values["status"] = Status(values["status"])
+    values["delivery"] = Delivery(values["delivery"])
+    values["confirmation"] = Confirmation(values["confirmation"])
+    values["idp_error"] = bool(values["idp_error"])
     return Login(**values)
 
 

@@ -100,7 +100,7 @@ class Guard:
 def make_app(relay: Relay) -> ASGIApp:
     """Build the whole app of a relay."""
     browser, api = _browser(relay), API(relay)
-    routes = [*api.public_routes(), *api.login_routes(), *browser.routes()]
+    routes = [*browser.routes(), *api.login_routes(), *api.public_routes()]
     return _make(relay, routes, browser)
 
 

@@ -258,13 +258,13 @@ class Pages:
 
         Not a 3xx: browsers hold a chain of redirects to the provider's own `form-action`.
         """
-        to = _names(about)["instance"]
-        return self._page("onward.html", 200, about, title="Signing you in", address=address, to=to)
+        return self._page("onward.html", 200, about, title="Signing you in", address=address)
 
     def carry(self, relay: str, *, address: str) -> HTMLResponse:
         """Send the browser on to `address` at the relay, from the person's own machine."""
         to = Markup("<bdi>{}</bdi>").format(relay)
-        return self._page("onward.html", 200, None, title="Signing you in", address=address, to=to)
+        title = "Signing you in"
+        return self._page("onward.html", 200, None, title=title, address=address, instance=to)
 
     def not_carried(self, status: int, relay: str) -> HTMLResponse:
         """Say that what came is not for `relay`; nothing of it is shown."""
@@ -324,8 +324,7 @@ class Pages:
         **context: object,
     ) -> HTMLResponse:
         html = self._templates.get_template(template).render(
-            context,
-            **_names(about),
+            {**_names(about), **context},
             about=about,
             opened=about and datetime.fromtimestamp(about.opened_at, UTC),
             ago=about and _ago(self._clock() - about.opened_at),
