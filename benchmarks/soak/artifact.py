@@ -34,7 +34,7 @@ from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
 from tests.aws.tap import FAILING, LOST, THROTTLED, Call, Fault, Tap, create_tables, dynamodb_local
 
 ISSUER = "https://relay.example"
-SIZES = {"CallbackFunction": 2, "LoginsFunction": 2, "CollectFunction": 6, "RotateKeysFunction": 1}
+SIZES = {"CallbackFunction": 3, "LoginsFunction": 2, "CollectFunction": 3, "RotateKeysFunction": 1}
 LINES = 4  # instances
 SHARE = 1 / 20  # of the rate, for each request to AWS: a login makes about twenty
 _LATE = (0.1, 0.3, 0.6, 1.2, 3.5)  # seconds: some beyond what a function waits
@@ -43,7 +43,6 @@ _SETTINGS = {
     "RELAY_PUBLIC_URL": ISSUER,
     "RELAY_LOG_LEVEL": "debug",
     "RELAY_LOGIN_LIFETIME": str(LIFETIME),
-    "RELAY_MAX_WAIT": "1",  # who waits holds one of few environments
     "RELAY_OPEN_LIMIT": "1000000",
     "RELAY_ADDRESS_LIMIT": "1000000",
     "LOGINS_TABLE": LOGINS,
@@ -157,8 +156,8 @@ class Artifact:
 
     faults = frozenset(is_.FAULTS) - {is_.LOCKED}
     late_writes = True  # a function that gave a request up leaves it on its way
-    at_once = 40
-    pause = 0.3
+    at_once = 120
+    pause = 1.0
     issuer = ISSUER
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:

@@ -42,12 +42,12 @@ async def pairing(life: Life) -> str:
         life.expect(await life.press(page, "deny"), codes.SEE_OTHER, "Deny")
         await life.ends_with("login-declined", "collected though the person had pressed Deny")
         await life.refused(is_.DENIED, allow, codes.CONFLICT)
-        return "declined"
+        return is_.DECLINED
     if tally.due(is_.CANCELLED):
         await life.finish()
         await life.ends_with("login-cancelled", "collected though its instance had cancelled it")
         await life.refused(is_.CANCELLED, allow, codes.CONFLICT)
-        return "cancelled"
+        return is_.OVER
     if not life.expect(await allow(), codes.SEE_OTHER, "Allow"):
         return "refused"
     if tally.due(is_.AGAIN):
@@ -75,7 +75,7 @@ async def completion(life: Life) -> str:
         if await complete(life, code) != "login-cancelled":
             life.broke(is_.WRONG, "completed though its instance had cancelled it")
         await life.ends_with("login-cancelled", "collected though its instance had cancelled it")
-        return "cancelled"
+        return is_.OVER
     if tally.due(is_.WRONG_COMPLETION):
         told = await complete(life, WRONG_CODE)
         tally.met(is_.WRONG_COMPLETION)
@@ -201,7 +201,7 @@ async def expired(life: Life, page: httpx.Response | None) -> None:
 
 def leave(life: Life, page: httpx.Response | None = None) -> str:
     life.world.left.append((life.world.leaps, life, page))
-    return "left to expire"
+    return is_.LEFT
 
 
 def came(life: Life, params: dict[str, str]) -> bool:
