@@ -1,7 +1,7 @@
 """Load and faults: thousands of logins at once against a relay to which bad things happen.
 
     uv run python -m benchmarks.soak [--target serve|lambda] [--logins N] [--seconds S]
-        [--faults RATE] [--at-once N] [--seed N] [--json FILE] [--keep DIR]
+        [--faults RATE] [--at-once N] [--pause S] [--seed N] [--json FILE] [--keep DIR]
 
 Our Python client opens, waits, unseals and finishes; people come back from the IdP and press the
 pages' buttons by HTTP. Meanwhile the relay is killed and restarted, answers are cut, the store
@@ -44,6 +44,9 @@ def arguments() -> argparse.Namespace:
         "--faults", type=float, default=0.05, metavar="RATE", help="share of logins for each kind"
     )
     parser.add_argument("--at-once", type=int, metavar="N", help="logins at a time")
+    parser.add_argument(
+        "--pause", type=float, metavar="S", help="how long people take for each step, on average"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs and store there")
@@ -64,6 +67,7 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
     else:
         target = Serve(work, tally, clock, given.source)
     target.at_once = given.at_once or target.at_once
+    target.pause = given.pause or target.pause
     await target.start()
     await Soak(World(tally, clock, target), given.logins, given.seconds).run()
     asked = {name: getattr(given, name) for name in ("target", "faults", "seed")}

@@ -60,9 +60,10 @@ class Serve:
         # A command that begins while the write lock is held for long gives up, as it should.
         self._alone, self._telling = asyncio.Lock(), asyncio.Lock()
         self._process = 0
+        own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
         self._launcher = subprocess.Popen(
             [sys.executable, LAUNCH, self._clock_file, work / "faults", str(tally.rate * SHARE)],
-            env={**os.environ, **_SETTINGS, "PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"},
+            env={**own, **_SETTINGS, "PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

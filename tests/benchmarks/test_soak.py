@@ -1,0 +1,119 @@
+"""The soak: a minute of it keeps every promise, and relays that break one are noticed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.soak.tally import CHANGED, FAULTS, LATE, LEAKED, LOCKED, LOST, PROMISES, READ, WRONG
+from tests.aws.ric import PYTHON
+from tests.aws.tap import EMULATOR
+from tests.aws.template import ROOT
+from tests.without.removals import Edit, edit
+
+needs_aws = pytest.mark.skipif(
+    not (PYTHON.exists() and (EMULATOR / "DynamoDBLocal.jar").exists() and shutil.which("java")),
+    reason="run tests/aws/install-tools, and install Java",
+)
+MINUTE = {
+    "serve": ["--seconds", "40", "--faults", "0.1"],
+    "lambda": ["--target", "lambda", "--seconds", "20", "--faults", "0.3"],
+}
+# Short lives, each with several faults.
+QUICK = ["--seconds", "5", "--faults", "0.3", "--at-once", "300", "--pause", "1"]
+
+
+def soak(directory: Path, *arguments: object) -> dict[str, Any]:
+    """Run a soak to its end; return its result, with its exit status."""
+    result = directory / "result.json"
+    # What is measured here is no coverage, which would take most of the time.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE_", "COV_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.soak", "--json", result, *map(str, arguments)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert result.exists(), done.stderr
+    return {**json.loads(result.read_text()), "status": done.returncode}
+
+
+@pytest.mark.parametrize("target", ["serve", pytest.param("lambda", marks=needs_aws)])
+def test_a_minute_of_faults_breaks_no_promise(target: str, tmp_path: Path) -> None:
+    result = soak(tmp_path, *MINUTE[target])
+    assert result["failures"] == [], result["examples"]
+    assert result["status"] == 0
+    assert set(result["faults"]) == set(FAULTS) - ({LOCKED} if target == "lambda" else set())
+    assert min(result["faults"].values()) > 0
+
+
+RINGS_WITHOUT_COMMITTING = edit(
+    "relay",
+    "moved = await self.store.apply(found.id, change)",
+    'rings = change.values.get("status") == "released" and found.id[0] in "ABCDEFGH"\n'
+    "        moved = found if rings else await self.store.apply(found.id, change)",
+)
+ANY_VERIFIER_COLLECTS = edit(
+    "relay", "or not proofs.verifier_fits(verifier, found)\n", "or not verifier\n"
+)
+FINISH_IS_FORGOTTEN = edit(
+    "relay", "if found is not None and proofs.verifier_fits(verifier, found):", "if found is None:"
+)
+REFUSED_CALLBACK_ARRIVES = edit(
+    "relay",
+    'raise Refused("issuer-mismatch", login=found)',
+    "await self.store.apply(found.id, login.arrive(now))\n"
+    '            raise Refused("issuer-mismatch", login=found)',
+)
+LOGS_THE_PAIRING_CODE = edit(
+    "relay",
+    'self.events.tell("opened", new.confirmation, login_id=login_id, instance_id=who)',
+    'self.events.tell("opened", new.confirmation, login_id=login_id, pairing=code)',
+)
+
+
+@pytest.mark.parametrize(
+    ("edits", "broken"),
+    [
+        ([RINGS_WITHOUT_COMMITTING], {LOST}),
+        (
+            [
+                ANY_VERIFIER_COLLECTS,
+                FINISH_IS_FORGOTTEN,
+                REFUSED_CALLBACK_ARRIVES,
+                LOGS_THE_PAIRING_CODE,
+            ],
+            {READ, LATE, CHANGED, LEAKED},
+        ),
+    ],
+    ids=["loss", "the other promises"],
+)
+def test_a_relay_that_breaks_a_promise_is_noticed(
+    edits: list[Edit], broken: set[str], tmp_path: Path
+) -> None:
+    source = shutil.copytree(
+        ROOT / "functions", tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for one in edits:
+        path = source / f"{one.module.replace('.', '/')}.py"
+        path.write_text(one.apply(path.read_text()))
+    result = soak(tmp_path, *QUICK, "--source", source)
+    assert result["status"] == 1
+    noticed = {one for one in PROMISES if result["broken"][one]}
+    assert noticed - {WRONG} == broken, result["examples"]
+    assert all(any(one in told for told in result["failures"]) for one in broken)
+
+
+def test_a_run_that_met_no_fault_has_failed(tmp_path: Path) -> None:
+    result = soak(tmp_path, "--logins", 20, "--faults", 0, "--at-once", 300, "--pause", 0.2)
+    assert result["status"] == 1
+    assert result["failures"] == [f"never met: {fault}" for fault in FAULTS]
+    assert result["became"] == {"delivered": 20}
