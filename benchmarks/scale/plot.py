@@ -26,7 +26,7 @@ def draw(rows: list[Row], family: list[Row], goals: dict[str, float], to: Path) 
     import matplotlib as mpl  # noqa: PLC0415  # only who plots needs it
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "opencode-relay"
+    mpl.rcParams |= {"svg.hashsalt": "opencode-relay", "svg.fonttype": "none"}
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")

@@ -1,6 +1,7 @@
 """The simulation of AWS: it runs, agrees with what can be worked out by hand, and is the code's."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -252,3 +253,18 @@ def test_a_missed_goal_is_told() -> None:
         {"redirect": {"dollars": 11.01}},
     ):
         assert not scale.met(found | changed)
+
+
+def test_the_docs_have_the_models_figures() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    told = re.search(r"\*\*a million logins\*\* .* \*\*\$([\d.]+)\*\* .* \*\*\$([\d.]+)\*\*", page)
+    assert told
+    template = deployed()
+    row = scale.look(
+        next(alternatives.named(template)), sign_in(People(), 50_000, random()), template
+    )
+    assert float(told[1]) == pytest.approx(row["dollars"], rel=0.02)
+    assert float(told[2]) == pytest.approx(money.by_redirect(template).total, rel=0.02)
+    median = re.search(r"sign-in done ([\d.]+) seconds after pressing Allow", page)
+    assert median
+    assert float(median[1]) == pytest.approx(row["p50"], rel=0.1)
