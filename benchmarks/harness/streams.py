@@ -1,6 +1,7 @@
 """Connections on which an answer may be long in coming: what `client.exchange` cannot wait for."""
 
 import asyncio
+import resource
 import time
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar
@@ -78,6 +79,9 @@ class Loop:
         return self._runner.run(doing)
 
     def __enter__(self) -> Self:
+        # Each connection is an open file, and the usual limit is 1,024.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,9 +8,10 @@ the browser goes on to, and what the instance does with the answer.
 nchan's peer of it: subscribe to a new channel, publish a message as long as the sealed response, be
 delivered. Two requests on two kept connections, the second sent right behind the first.
 
-Operations follow each other as quickly as the answers come, one at a time: so neither server does
-the work of several in one turn, in which nchan would need half as much again. At a slow pace waking
-up is most of nchan's cost, and the ratio is far lower: that is shown too, and is not the goal's.
+It is measured in two ways, one operation at a time in both. As quickly as the answers come: caches
+stay warm, which nchan gains more by. And 100 a second, which is millions a day: waking up is then
+most of nchan's cost. Unfair to nchan in both is that a busy server does the work of several in one
+turn: of eight at a time each takes it half as long, and the relay hardly less.
 
 Unfair to the relay: nchan keeps nothing, knows nobody, encrypts nothing and logs nothing.
 """
@@ -114,4 +115,7 @@ def measure(plan: Plan) -> Result:
         }
         rows = rounds(operations, COUNT, plan, WARM)
     versions = {"opencode-relay": relay.VERSION, "nchan": nchan.version()}
-    return Result("A delivered login", rows, [Goal(OURS, THEIRS, CPU, AT_MOST)], versions)
+    goals = [
+        Goal(f"{OURS}{how}", f"{THEIRS}{how}", CPU, AT_MOST) for how in ("", f", {PACE} a second")
+    ]
+    return Result("A delivered login", rows, goals, versions)
