@@ -6,7 +6,7 @@ import { PROVIDER, noticeDisconnect, useReader } from "./accounts.js";
 import { deviceSignIn } from "./device.js";
 import type { Context } from "./logins.js";
 import { type Authorization, type Client, type Hooks, type Method, logger } from "./opencode.js";
-import { discover } from "./relay.js";
+import { recall } from "./relay.js";
 import { type Settings, readSettings } from "./settings.js";
 import {
   comesBack,
@@ -47,7 +47,7 @@ async function server(
       const isPublic = set.publicUrl() !== undefined;
       const noListener = isPublic ? await whyNoListener(set, log) : undefined;
       if (noListener) log("warn", `publicUrl is not used for now: ${noListener}`);
-      const found = await discover(set.relay());
+      const found = await recall(set.relay());
       const key = await set.key();
       const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
       pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));

@@ -6,7 +6,7 @@ import { storeAccount } from "./accounts.js";
 import { type Idp, redeem } from "./idp.js";
 import { type Context, Login, liveLogins } from "./logins.js";
 import type { Result } from "./opencode.js";
-import { type Discovery, type OpenedLogin, finish, signingKeys } from "./relay.js";
+import { type Discovery, type OpenedLogin, finish, remember, signingKeys } from "./relay.js";
 import { type LoginKeys, ResponseRefused, openResponse } from "./sealed.js";
 
 export const NOT_IN_TIME = "the sign-in was not finished in time: begin again";
@@ -69,6 +69,7 @@ export class RelayLogin extends Login {
   override end(result: Result): void {
     const secrets = this.#secrets;
     this.#secrets = undefined;
+    if (result.type === "success") remember(this.discovery);
     // Nothing more can come by way of the relay.
     if (secrets && this.#opened) void finish(this.#opened, secrets.collectVerifier);
     super.end(result);

@@ -113,6 +113,22 @@ export async function discover(relay: string): Promise<Discovery> {
   };
 }
 
+const remembered = new Map<string, { found: Discovery; until: number }>();
+
+/** Keeps for a minute what a login has succeeded with. */
+export function remember(found: Discovery): void {
+  remembered.set(found.issuer, { found, until: Date.now() + 60_000 });
+}
+
+/**
+ * What is remembered, or else discovered: opencode makes the plugin anew after each login, and each
+ * request costs the relay's operator.
+ */
+export async function recall(relay: string): Promise<Discovery> {
+  const known = remembered.get(relay);
+  return known && Date.now() < known.until ? known.found : await discover(relay);
+}
+
 /** Opens a login. Throws `RelayError`. */
 export async function open(
   relay: Discovery,

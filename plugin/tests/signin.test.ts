@@ -46,6 +46,29 @@ test("auto: the pairing code is shown, the code redeemed once with PKCE, the acc
   assert.ok(h.logged(/^info opencode-relay: stored account acct_1$/));
 });
 
+test("a login asks the relay for no more than it needs: each request costs its operator", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.idp.accounts.set("c1", "acct_1");
+  const before = h.relay.seen.length;
+  const shown = await h.auto();
+  await until(() => h.relay.count("GET", /response/) === 1);
+  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  assert.deepEqual(await shown.callback(), OK);
+  await until(() => h.relay.last.status === "finished" && h.disposals === 1);
+  // As opencode does once an account is stored.
+  await h.load({ relay: h.relay.origin, key: h.relay.key, issuer: h.idp.origin, clientId: CLIENT_ID });
+  const asked = h.relay.seen.slice(before).map(({ method, path }) => `${method} ${path}`);
+  const id = h.relay.last.id;
+  const waiting = `GET /v1/logins/${id}/response?wait=1`;
+  assert.deepEqual(asked.filter((one) => one !== waiting), [
+    "GET /.well-known/opencode-relay",
+    "POST /v1/logins",
+    "GET /.well-known/jwks.json",
+    `DELETE /v1/logins/${id}`,
+  ]);
+});
+
 test("no key, verifier, code or token is ever logged", async () => {
   await using h = await new Harness().start();
   h.idp.accounts.set("secret-code", "acct_1");
