@@ -267,10 +267,11 @@ class Life:
             broken = promise if answer.is_success else is_.WRONG
             self.broke(broken, f"{fault}: answered {answer.status_code}")
         # A request that failed earlier may have been carried out in between.
-        if before != after and not (self.troubled and self.world.target.late_writes):
-            parts = set(before or {}) | set(after or {})
-            changed = [
-                one for one in sorted(parts) if (before or {}).get(one) != (after or {}).get(one)
-            ]
-            self.broke(is_.CHANGED, f"{fault}: changed {', '.join(changed)}")
+        if not (self.troubled and self.world.target.late_writes):
+            before, after = before or {}, after or {}
+            changed = [one for one in before | after if before.get(one) != after.get(one)]
+            if fault == is_.AFTER_EXPIRY:  # the relay itself erases what has expired, at any time
+                changed = [one for one in changed if after.get(one) is not None]
+            if changed:
+                self.broke(is_.CHANGED, f"{fault}: changed {', '.join(sorted(changed))}")
         self.tally.met(fault)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import sys
 import time
 import traceback
 from collections import Counter
@@ -35,10 +36,12 @@ class Soak:
     async def run(self) -> None:
         async with self.world.connected():
             leaping = asyncio.create_task(self._leap_now_and_then())
+            telling = asyncio.create_task(self._tell())
             await self._begin()
             while self._tasks:
                 await asyncio.wait(self._tasks)
             leaping.cancel()
+            telling.cancel()
             await self._search(await self.target.stored(), "the database")
             for _ in range(EXPIRED):
                 await self._leap()
@@ -73,6 +76,15 @@ class Soak:
             # Not all in one moment, though there is a place for each.
             if number < self.target.at_once:
                 await asyncio.sleep(self.target.pause * 3 / self.target.at_once)
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(60)
+            ended, living = sum(self.tally.became.values()), sum(self._living.values())
+            broken = dict(self.tally.broken)
+            print(
+                f"{ended:,} logins ended, {living:,} live, {broken=}", file=sys.stderr, flush=True
+            )
 
     def _start(self, doing: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(doing)

@@ -114,17 +114,17 @@ class Serve:
             return await asyncio.to_thread(tell)
 
     async def start(self) -> None:
-        """Start `serve`, and return when it listens."""
+        """Start `serve`, and return when it answers."""
         arguments = ["serve", "--port", str(self._port), "--data", str(self._data)]
         self._process = await self._launch(run=arguments, log=str(self._work / "serve.log"))
-        for _ in range(6000):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            except OSError:
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
-                return
+        async with httpx.AsyncClient(transport=Line(self._port), base_url=self.issuer) as http:
+            for _ in range(6000):
+                try:
+                    await http.get("/healthz", timeout=60)
+                except httpx.TransportError:
+                    await asyncio.sleep(0.01)
+                else:
+                    return
         raise RuntimeError(f"serve does not start: {(self._work / 'serve.log').read_text()}")
 
     def transport(self) -> httpx.AsyncBaseTransport:
