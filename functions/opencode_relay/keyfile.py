@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import StoreUnavailable
-from .keyring import Ring
+from .keyring import BACKDATED, Ring
 
 
 class KeyFile:
@@ -80,7 +80,7 @@ class KeyFile:
         """For whoever holds the lock already; taking it again would wait for ever."""
         found = self._read()
         if found is None:
-            found = Ring.fresh(self._clock())
+            found = Ring.fresh(self._clock() - BACKDATED)
             self._write(found)
         return found
 

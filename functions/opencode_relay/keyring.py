@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from .errors import StoreUnavailable
 
 HEAD_START = 15 * 60  # seconds that a key is known before it is used (protocol, JWKS)
+BACKDATED = 5 * 60  # seconds, so that a clock that is behind, or set back, has a first key too
 KEPT = 60 * 60  # seconds an old key stays: the longest login, its release, and clocks that differ
 MAX_AGE = 90 * 24 * 3600  # seconds after which `serve` rotates by itself
 LOOK_AGAIN = 60  # seconds at least between two look-ups that strangers can cause
@@ -125,10 +126,12 @@ class Ring:
         return Ring(tuple(key for key in self.keys if not self._outlived(key, now)))
 
     def in_use(self, purpose: Purpose, when: float) -> Key:
-        """Return the key that was in use at that time. Raises LookupError where none was."""
+        """Return the key that was in use at that time. Raises StoreUnavailable where none was."""
         ready = [k for k in self.keys if k.purpose is purpose and k.used_from <= when]
         if not ready:
-            raise LookupError(purpose)
+            raise StoreUnavailable(
+                "No key was in use at that time: the keys were replaced, or the clock was set back."
+            )
         return max(ready, key=lambda key: key.used_from)
 
     def find(self, purpose: Purpose, kid: str) -> Key | None:

@@ -13,10 +13,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.keyring import Key, Purpose, Ring
+from opencode_relay.keyring import BACKDATED, Key, Purpose, Ring
 
 FRESH = 300  # seconds that a read ring is used: well under the head start of a new key
-BACKDATED = 60  # seconds, so that a clock that is behind knows a first key too
 
 
 class KeyParameters:

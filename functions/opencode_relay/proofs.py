@@ -9,7 +9,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 
 from . import names
-from .errors import StoreUnavailable
 from .keyring import Keys, Purpose
 from .login import Login
 from .secret import Secret, same
@@ -51,8 +50,5 @@ def digest(text: str) -> str:
 
 def _keyed(keys: Keys, purpose: Purpose, login_id: str, opened_at: float, text: str) -> str:
     # By the key of the login's opening, so that a rotation in its life changes nothing.
-    try:
-        key = keys.ring.in_use(purpose, opened_at)
-    except LookupError:
-        raise StoreUnavailable("The keys were replaced after this login was opened.") from None
+    key = keys.ring.in_use(purpose, opened_at)
     return hmac.new(key.symmetric, f"{login_id}\n{text}".encode(), "sha256").hexdigest()

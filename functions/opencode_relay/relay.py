@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,7 @@ from . import login, names, pace, proofs, state
 from .addresses import bucket
 from .admission import Admission, Caller
 from .bodies import OpenRequest, read_completion
-from .doorbells import Doorbells
+from .doorbells import Doorbells, never
 from .errors import Refused
 from .events import Events
 from .keyring import Keys, Purpose
@@ -26,8 +26,6 @@ from .secret import Secret, same
 from .settings import Settings
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .stores import Store
 
 MAX_ADDRESS = 7500  # bytes of a redirect; proxies refuse request lines over 8 kB
@@ -261,9 +259,9 @@ class Relay:
         login_id: str,
         verifier: Secret,
         wait: Callable[[], float],
-        gone: asyncio.Future[None] | None = None,
+        gone: Callable[[], Awaitable[None]] = never,
     ) -> Collected:
-        """Give out the sealed response, waiting for it as long as asked; `gone` ends the wait."""
+        """Give out the sealed response, waiting as long as asked, or until `gone` returns."""
         began = time.monotonic()
         found = await self._own(login_id, verifier)
         if found.delivery is Delivery.REDIRECT:
@@ -277,17 +275,17 @@ class Relay:
         with self.bells.waiter(login_id, owner) as bell:
             if bell is None:
                 return self._collected(found, BUSY)
-            if gone:
-                gone.add_done_callback(bell.ring)
             while True:
                 # Read only after the bell hangs: a release in between would ring at nobody.
                 found = await self._own(login_id, verifier)
                 left = until - time.monotonic()
-                if found.status is Status.RELEASED or left <= 0 or (gone and gone.done()):
+                if found.status is Status.RELEASED or left <= 0 or bell.gone:
                     return self._collected(found, 0)
                 if not self.bells.current(login_id, bell):
                     return self._collected(found, BUSY)
-                await bell.wait(min(left, self._poll(found, self.now())))
+                pause = min(left, self._poll(found, self.now()))
+                del found  # thousands wait, and each keeps what stands here
+                await bell.wait(pause, gone)
 
     def _collected(self, found: Login, retry_after: int) -> Collected:
         if found.status is not Status.RELEASED:

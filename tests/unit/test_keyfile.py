@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keyfile import KeyFile
-from opencode_relay.keyring import HEAD_START, KEPT, MAX_AGE, Purpose
+from opencode_relay.keyring import BACKDATED, HEAD_START, KEPT, MAX_AGE, Purpose
 
 from tests.support.clock import Clock
 
@@ -37,6 +37,12 @@ def test_the_first_ring_is_made_and_kept(keyfile: KeyFile) -> None:
     assert keyfile.load().dump() == keyfile.load().dump()
 
 
+def test_a_clock_that_is_set_back_after_the_first_start_has_a_key(
+    keyfile: KeyFile, clock: Clock
+) -> None:
+    assert keyfile.load().in_use(Purpose.STATE, clock() - 240)
+
+
 def test_its_files_are_for_their_owner_only(tmp_path: Path, keyfile: KeyFile) -> None:
     keyfile.load()
     keyfile.rotate()
@@ -49,12 +55,12 @@ def test_rotation_adds_a_key_for_each_purpose(keyfile: KeyFile, clock: Clock) ->
     keyfile.rotate()
     after = keyfile.load()
     assert len(after.keys) == 2 * len(before.keys)
-    assert {k.used_from for k in after.keys} == {clock(), clock() + HEAD_START}
+    assert {k.used_from for k in after.keys} == {clock() - BACKDATED, clock() + HEAD_START}
 
 
 def test_nothing_is_due_for_90_days(keyfile: KeyFile, clock: Clock) -> None:
     before = keyfile.load().dump()
-    clock.advance(MAX_AGE - 1)
+    clock.advance(MAX_AGE - BACKDATED - 1)
     assert not keyfile.rotate_if_due()
     assert keyfile.load().dump() == before
 

@@ -88,7 +88,7 @@ def test_keys_are_tended_every_90_days(ring: Ring) -> None:
 
 
 def test_before_the_first_key_none_is_in_use(ring: Ring) -> None:
-    with pytest.raises(LookupError):
+    with pytest.raises(StoreUnavailable, match="clock was set back"):
         ring.in_use(Purpose.STATE, START - 1)
 
 

@@ -158,7 +158,7 @@ ADDRESSES: dict[str, dict[str, list[Edit]]] = {
             edit("admission", "if request.return_url not in instance.return_urls:", "if False:")
         ],
         "a trailing slash redirects to Host": [
-            edit("web.app", "redirect_slashes = False", "redirect_slashes = True")
+            edit("web.app", "redirect_slashes=False", "redirect_slashes=True")
         ],
         "the issuer is read off Host": [
             edit("web.api", '"issuer": relay.issuer,', '"issuer": str(_.base_url)[:-1],')
@@ -365,7 +365,7 @@ LIMITS: dict[str, dict[str, list[Edit]]] = {
             edit("keyring", "if found or now < self._looked + LOOK_AGAIN:", "if found:")
         ],
         "who leaves keeps the place": [
-            edit("doorbells", "            self._waiting -= 1", "            pass")
+            edit("doorbells", "        self._waiting -= 1", "        pass")
         ],
     },
     "TestGuessing": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 from starlette.requests import Request
@@ -114,16 +113,12 @@ class API:
 
     async def collect(self, request: Request) -> Response:
         verifier = _verifier(request)
-        gone: asyncio.Task[None] = asyncio.create_task(disconnected(request))
-        try:
-            collected = await self.relay.collect(
-                request.path_params["login_id"],
-                verifier,
-                lambda: wait_seconds(request, self.relay.settings.max_wait),
-                gone,
-            )
-        finally:
-            gone.cancel()
+        collected = await self.relay.collect(
+            request.path_params["login_id"],
+            verifier,
+            lambda: wait_seconds(request, self.relay.settings.max_wait),
+            lambda: disconnected(request),
+        )
         if collected.sealed is not None:
             return JSONResponse({"status": collected.status, "response": collected.sealed})
         pace = {"Retry-After": str(collected.retry_after)}

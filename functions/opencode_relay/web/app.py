@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opencode_relay.errors import Refused, StoreUnavailable
 from opencode_relay.relay import Relay
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .browser import Browser
 
 _LOG = logging.getLogger("opencode_relay")
+FORESEEN = (Refused, HTTPException, ClientDisconnect, StoreUnavailable)
 
 
 class Answers:
@@ -44,26 +45,17 @@ class Answers:
             refused = unavailable("The request says that it is a prefetch (Sec-Purpose).")
         return problem(self._issuer, refused, headers)
 
-    async def refused(self, _: Request, wrong: Exception) -> Response:
-        """Only the API's refusals come here: the browser's routes answer theirs themselves."""
-        assert isinstance(wrong, Refused)  # noqa: S101
-        return problem(self._issuer, wrong)
-
-    async def http(self, request: Request, wrong: Exception) -> Response:
-        assert isinstance(wrong, HTTPException)  # noqa: S101
-        code = "method-not-allowed" if wrong.status_code == 405 else "not-found"  # noqa: PLR2004
-        return self.answer(request, Refused(code), dict(wrong.headers or {}))
-
-    async def store(self, request: Request, wrong: Exception) -> Response:
-        _LOG.error("store_unavailable", extra={"fields": {"detail": str(wrong)}})
-        return self.answer(request, unavailable())
-
-    async def left(self, _: Request, __: Exception) -> Response:
-        """Nobody hears this answer; without it, each such client would fill the log."""
-        return Response(status_code=400)
-
-    async def unforeseen(self, request: Request, _: Exception) -> Response:
-        # Starlette raises it again after this answer, and uvicorn logs where, without the words.
+    def to(self, request: Request, wrong: Exception) -> Response:
+        """Answer whatever went wrong. What is not `FORESEEN` is the caller's to raise again."""
+        if isinstance(wrong, Refused):  # the API's: the browser's routes answer theirs themselves
+            return problem(self._issuer, wrong)
+        if isinstance(wrong, HTTPException):
+            code = "method-not-allowed" if wrong.status_code == 405 else "not-found"  # noqa: PLR2004
+            return self.answer(request, Refused(code), dict(wrong.headers or {}))
+        if isinstance(wrong, ClientDisconnect):  # nobody hears this
+            return Response(status_code=400)
+        if isinstance(wrong, StoreUnavailable):
+            _LOG.error("store_unavailable", extra={"fields": {"detail": str(wrong)}})
         return self.answer(request, unavailable())
 
 
@@ -72,7 +64,11 @@ def _is_api(path: str) -> bool:
 
 
 class Guard:
-    """Around everything: HEAD and prefetches touch no login, and no answer lacks its headers."""
+    """Around everything: prefetches touch no login, no answer lacks its headers, all are answers.
+
+    It stands for Starlette's application and its layers of middleware, whose frames each of
+    thousands who wait would keep.
+    """
 
     def __init__(self, app: ASGIApp, answers: Answers, *, https: bool) -> None:
         self._app = app
@@ -84,17 +80,41 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        begun = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        app = self._app
-        if "prefetch" in Headers(scope=scope).get("sec-purpose", "").lower():
-            app = self._answers.answer(Request(scope), Refused("prefetch"))
-        await app(scope, receive, send_with_headers)
+        scope["app"] = self  # or the router would answer 404 and 405 itself
+        try:
+            app = self._app
+            if "prefetch" in Headers(scope=scope).get("sec-purpose", "").lower():
+                app = self._answers.answer(Request(scope), Refused("prefetch"))
+            await app(scope, receive, send_with_headers)
+        except Exception as wrong:
+            if begun:
+                raise
+            answer = self._answers.to(Request(scope), wrong)
+            await answer(scope, receive, send_with_headers)
+            if not isinstance(wrong, FORESEEN):
+                raise  # uvicorn logs where, without the words
+
+
+class Endpoint:
+    """A route's function as an ASGI app; Starlette's own way adds frames of its own."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def make_app(relay: Relay) -> ASGIApp:
@@ -133,17 +153,10 @@ def _browser(relay: Relay) -> Browser:
 
 
 def _make(relay: Relay, routes: list[Route], browser: Browser | None) -> ASGIApp:
-    answers = Answers(relay, browser)
     for route in routes:
         # Starlette adds HEAD to GET, and a HEAD of a mail scanner would act like the person's GET.
         route.methods = set(route.methods or ()) - {"HEAD"}
-    handlers: dict[type[Exception] | int, ExceptionHandler] = {
-        Refused: answers.refused,
-        HTTPException: answers.http,
-        StoreUnavailable: answers.store,
-        ClientDisconnect: answers.left,
-        Exception: answers.unforeseen,
-    }
-    app = Starlette(routes=routes, exception_handlers=handlers)
-    app.router.redirect_slashes = False  # it would redirect to whatever Host says
-    return Guard(app, answers, https=relay.issuer.startswith("https://"))
+        route.app = Endpoint(route.endpoint)
+    # Starlette's redirect of slashes would go to whatever Host says.
+    router = Router(routes, redirect_slashes=False)
+    return Guard(router, Answers(relay, browser), https=relay.issuer.startswith("https://"))
