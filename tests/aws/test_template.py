@@ -134,7 +134,7 @@ def test_every_setting_is_a_parameter_with_the_same_default(template: dict[str, 
     environment = Stack(template).environment("CallbackFunction")
     assert unknown(environment) == []
     settings = Settings.load({k: v for k, v in environment.items() if k != "RELAY_PUBLIC_URL"})
-    assert settings == Settings()
+    assert settings == Settings(max_wait=0)  # holding costs on Lambda, and not on one machine
     assert {name for name in environment if name.startswith("RELAY_")} == {
         f"RELAY_{name.upper()}" for name in Settings.__dataclass_fields__ if name not in NOT_ON_AWS
     }
