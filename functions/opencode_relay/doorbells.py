@@ -109,10 +109,12 @@ class Doorbells:
         """Whether this is still the login's waiter, and the process still waits at all."""
         return self._bells.get(login_id) is bell and not self.closed
 
-    def ring(self, login_id: str) -> None:
+    def ring(self, login_id: str) -> bool:
+        """Wake who waits for a login; says whether somebody does."""
         bell = self._bells.get(login_id)
         if bell:
             bell.ring()
+        return bell is not None
 
     def ring_all(self) -> None:
         for bell in self._bells.values():

@@ -7,6 +7,7 @@ again on what is there now: a login only moves forward, so this ends.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .stores import Store
 
 MAX_ADDRESS = 7500  # bytes of a redirect; proxies refuse request lines over 8 kB
+WAKING = 3  # turns of the event loop that a bell takes to be heard and answered
 BUSY = 5  # seconds to stay away where there was no place to wait, or another waiter took it
 
 
@@ -334,7 +336,9 @@ class Relay:
         moved = await self.store.apply(found.id, change)
         if moved is None:
             return False
-        self.bells.ring(found.id)
+        if self.bells.ring(found.id):
+            for _ in range(WAKING):  # who waits is answered before this caller
+                await asyncio.sleep(0)
         self.events.tell(moved.status, cause, login_id=found.id)
         return True
 

@@ -40,7 +40,7 @@ CREATE TABLE logins (
     expires_at REAL NOT NULL, instance_id TEXT, registered_name TEXT, name TEXT, provider TEXT,
     return_url TEXT, idp_issuer TEXT, pairing_hash TEXT, arrived_at REAL, fingerprint TEXT,
     response TEXT, idp_error INTEGER NOT NULL, rendering TEXT, tries INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX logins_by_expiry ON logins (expires_at);
 CREATE TABLE instances (
     id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, key_hash TEXT NOT NULL,
