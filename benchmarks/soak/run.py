@@ -127,10 +127,12 @@ class Soak:
         world = self.world
         await self.target.leap()
         world.leaps += 1
-        over = [one for one in world.left if one[0] + EXPIRED <= world.leaps]
-        world.left = [one for one in world.left if one not in over]
-        for _, life, page in over:
-            self._start(self._expire(life, page))
+        left, world.left = world.left, []
+        for leaps, life, page in left:
+            if leaps + EXPIRED <= world.leaps:
+                self._start(self._expire(life, page))
+            else:
+                world.left.append((leaps, life, page))
 
     async def _expire(self, life: Life, page: Any) -> None:
         async def steps() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opencode_relay import names
+from opencode_relay.instances import Instance
 
+from benchmarks.soak.leaks import Secrets
 from benchmarks.soak.tally import CHANGED, FAULTS, LATE, LEAKED, LOCKED, LOST, PROMISES, READ, WRONG
 from tests.aws.ric import PYTHON
 from tests.aws.tap import EMULATOR
@@ -117,3 +121,34 @@ def test_a_run_that_met_no_fault_has_failed(tmp_path: Path) -> None:
     assert result["status"] == 1
     assert result["failures"] == [f"never met: {fault}" for fault in FAULTS]
     assert result["became"] == {"delivered": 20}
+
+
+@pytest.mark.parametrize(
+    ("kind", "secret", "written"),
+    [
+        ("code", secrets.token_urlsafe(32), "code={}&state=x"),
+        ("verifier", secrets.token_urlsafe(32), "x{}x"),
+        ("state", f"eyJ0.eyJp.{secrets.token_urlsafe(32)}", '"{}"'),
+        ("instance key", Instance.enrol("workshop", [], 0)[1].reveal(), "Bearer {}\n"),
+        ("pairing code", names.new_code(), "typed {}."),
+    ],
+)
+def test_a_secret_is_found_wherever_it_stands(kind: str, secret: str, written: str) -> None:
+    known = Secrets()
+    for _ in range(1000):
+        known.add("another", secrets.token_urlsafe(32))
+    known.add(kind, secret)
+    log = f"{secrets.token_urlsafe(900)}\n{written.format(secret)}\n{secrets.token_urlsafe(24)}"
+    assert list(known.found_in(log.encode())) == [kind]
+    assert list(known.found_in(log.replace(secret, "").encode())) == []
+
+
+def test_a_typed_code_is_found_without_its_dash() -> None:
+    known = Secrets()
+    known.add("pairing code", "KTRW-9F2D")
+    assert list(known.found_in(b"code=KTRW9F2D")) == ["pairing code"]
+
+
+def test_a_secret_that_could_not_be_found_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown form"):
+        Secrets().add("code", "c0de")
