@@ -9,6 +9,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
+class Missing(Exception):
+    """What a contender needs cannot be had here; the sentence says what."""
+
+
+def node_version() -> str:
+    said = _run(["node", "--version"], "Node")
+    return said.strip().lstrip("v")
+
+
 def cache() -> Path:
     """Return where contenders are kept: `RELAY_BENCHMARKS` or the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
@@ -16,16 +25,13 @@ def cache() -> Path:
 
 
 def npm(name: str, packages: Mapping[str, str], files: Iterable[Path]) -> Path:
-    """Install npm packages, put `files` beside them, and return the directory.
-
-    Raises subprocess.CalledProcessError where npm cannot install, FileNotFoundError without it.
-    """
+    """Install npm packages, put `files` beside them, and return the directory. Raises Missing."""
     pins = [f"{package}@{version}" for package, version in packages.items()]
     home = _home(name, packages.values())
     if not (home / "installed").exists():
         (home / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
         quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", "--silent"]
-        subprocess.run(["npm", "install", *quiet, *pins], cwd=home, check=True, timeout=600)
+        _run(["npm", "install", *quiet, *pins], name, home)
         (home / "installed").touch()
     for file in files:
         shutil.copy(file, home)
@@ -33,16 +39,27 @@ def npm(name: str, packages: Mapping[str, str], files: Iterable[Path]) -> Path:
 
 
 def pip(name: str, packages: Mapping[str, str]) -> Path:
-    """Install Python packages for this very Python, and return the venv's interpreter."""
+    """Install Python packages for this very Python, and return its interpreter. Raises Missing."""
     pins = [f"{package}=={version}" for package, version in packages.items()]
     home = _home(name, packages.values())
     python = home / "bin" / "python"
     if not (home / "installed").exists():
-        uv = ["uv", "--quiet"]
-        subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, home], check=True)
-        subprocess.run([*uv, "pip", "install", "--python", python, *pins], check=True, timeout=600)
+        _run(["uv", "venv", "--clear", "--python", sys.executable, str(home)], name)
+        _run(["uv", "pip", "install", "--python", str(python), *pins], name)
         (home / "installed").touch()
     return python
+
+
+def _run(command: list[str], name: str, home: Path | None = None) -> str:
+    try:
+        done = subprocess.run(
+            command, cwd=home, capture_output=True, text=True, check=True, timeout=600
+        )
+    except subprocess.CalledProcessError as wrong:
+        raise Missing(f"{name} cannot be installed: {wrong.stderr}") from None
+    except (OSError, subprocess.TimeoutExpired) as wrong:
+        raise Missing(f"{name} cannot be installed: {wrong}") from None
+    return done.stdout
 
 
 def _home(name: str, versions: Iterable[str]) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.contenders.installs import Missing
 from benchmarks.harness.client import request
 from benchmarks.harness.processes import Server, free_port, serving
 
@@ -49,10 +50,6 @@ http {{
 }}
 """
 FILES = 16_000
-
-
-class Missing(Exception):
-    """nginx or nchan is not installed."""
 
 
 def version() -> str:

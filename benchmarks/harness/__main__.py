@@ -11,6 +11,9 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.contenders.installs import Missing
+
+from .plot import bars
 from .processes import CLIENT_CORE, pin
 from .results import ROOT
 from .rounds import Busy, Plan, Wrong
@@ -48,7 +51,7 @@ def main(args: list[str]) -> int:
     pin(CLIENT_CORE)
     try:
         result = table.measure(Plan(quick=options.quick))
-    except (Busy, Wrong) as wrong:
+    except (Busy, Missing, Wrong) as wrong:
         print(f"{options.name}: {wrong}", file=sys.stderr)
         return 2
     finally:
@@ -62,7 +65,7 @@ def main(args: list[str]) -> int:
         kept = json.dumps(result.as_json(options.name), indent=1, ensure_ascii=False)
         (KEPT / f"{options.name}.json").write_text(kept + "\n")
     if options.plot:
-        table.plot(result, KEPT / f"{options.name}.svg")
+        bars(result, next(iter(next(iter(result.rows.values())))), KEPT / f"{options.name}.svg")
     return 0 if result.met() else 1
 
 

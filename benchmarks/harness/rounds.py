@@ -63,7 +63,7 @@ class Requests:
     server: Server
     make: Callable[[int], Sequence[bytes]]
     judge: Callable[[client.Answer], bool]
-    connections: int = 4
+    connections: int = 1
     requests: Sequence[bytes] = ()
     answers: list[client.Answer] = field(default_factory=list)
 

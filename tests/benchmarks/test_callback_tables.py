@@ -1,0 +1,90 @@
+"""The tables about callbacks and start-up: every contender runs and answers rightly."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.contenders import authjs, relay
+from benchmarks.contenders.installs import Missing
+from benchmarks.harness.processes import CLIENT_CORE, pin
+from benchmarks.harness.results import Result
+from benchmarks.harness.rounds import CPU, Plan, Wrong, rounds
+from benchmarks.tables import callbacks, startup
+from benchmarks.tables._logins import Logins
+
+QUICK = Plan(quick=True)
+
+
+@pytest.fixture(autouse=True)
+def client_core() -> Iterator[None]:
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("server and client need a core each")
+    pin(CLIENT_CORE)
+    yield
+    os.sched_setaffinity(0, cores)
+
+
+def measured(table: object) -> Result:
+    try:
+        result: Result = table.measure(QUICK)  # type: ignore[attr-defined]
+    except Missing as wrong:
+        pytest.skip(str(wrong)[:500])
+    return result
+
+
+def test_callbacks() -> None:
+    rows = measured(callbacks).rows
+    assert len(rows) == 9
+    assert all(columns[CPU][0] > 0 for columns in rows.values())
+
+
+def test_startup() -> None:
+    rows = measured(startup).rows
+    assert all(min(*columns.values())[0] > 0 for columns in rows.values())
+
+
+def test_a_state_of_another_secret_is_noticed() -> None:
+    """Auth.js answers it with a redirect too, to its own error page."""
+    try:
+        with authjs.authjs("bare", 1) as (server, [state]):
+            rounds({"": callbacks.to_site(server, [state])}, 2, QUICK)
+            with pytest.raises(Wrong, match="error"):
+                rounds({"": callbacks.to_site(server, [state[:-2]])}, 1, QUICK)
+    except Missing as wrong:
+        pytest.skip(str(wrong)[:500])
+
+
+def test_a_response_sealed_to_another_key_is_noticed() -> None:
+    with relay.relay() as (server, key):
+
+        class Swapped(callbacks.Redirect):
+            def check(self) -> None:
+                self.keys.reverse()
+                super().check()
+
+        with pytest.raises(Wrong, match="does not verify"):
+            rounds({"": Swapped(server, key)}, 2, QUICK)
+
+
+def test_a_wrong_pairing_code_is_noticed() -> None:
+    with relay.relay() as (server, key):
+        allow = callbacks.Allow(Logins(server, key))
+        allow.prepare(1)
+        [login], [form] = allow.opened, allow.requests
+        allow.requests = [form.replace(login.pairing_code.encode(), b"0000-0000")]
+        allow.run()
+        with pytest.raises(Wrong, match="422"):
+            allow.check()
+
+
+def test_a_valid_state_is_not_taken_for_a_forged_one() -> None:
+    with relay.relay() as (server, key):
+        logins = Logins(server, key)
+        forged = callbacks.forged(server, logins)
+        [login] = logins.open_many(1)
+        forged.make = lambda _: [callbacks.callback(server, login.state, secrets.token_hex())]
+        with pytest.raises(Wrong, match="Allow this sign-in"):
+            rounds({"": forged}, 1, QUICK)
