@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicNumbers
-
-from . import names
+from . import jose, names
 from .errors import Refused
 from .login import Confirmation, Delivery
 
@@ -96,14 +93,10 @@ def public_key(jwk: object) -> str:
         if not (isinstance(part, str) and _COORDINATE.fullmatch(part)):
             raise _wrong(f"{field}: x and y are 32 bytes in base64url.")
     try:
-        EllipticCurvePublicNumbers(_number(str(x)), _number(str(y)), SECP256R1()).public_key()
+        jose.public_key(str(x), str(y))
     except ValueError:
         raise _wrong(f"{field}: the point is not on the curve.") from None
     return f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
-
-
-def _number(coordinate: str) -> int:
-    return int.from_bytes(urlsafe_b64decode(coordinate + "="))
 
 
 def read_completion(body: bytes | None) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from . import jose
 from .errors import StoreUnavailable
 
 HEAD_START = 15 * 60  # seconds that a key is known before it is used (protocol, JWKS)
@@ -100,10 +100,8 @@ class Key:
     def public_jwk(self) -> dict[str, Any]:
         if self.private is None:
             raise ValueError("a symmetric key has no public part")
-        point = self.private.public_key().public_numbers()
-        x, y = (urlsafe_b64encode(n.to_bytes(32)).decode().rstrip("=") for n in (point.x, point.y))
-        known = {"kid": self.kid, "use": "sig", "alg": "ES256"}
-        return {"kty": "EC", "crv": "P-256", "x": x, "y": y, **known}
+        public = jose.public_jwk(self.private.public_key())
+        return {**public, "kid": self.kid, "use": "sig", "alg": "ES256"}
 
 
 @dataclass(frozen=True, slots=True)

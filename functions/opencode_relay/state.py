@@ -11,10 +11,11 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from typing import Any
 
 from .errors import Refused
+from .jose import base64url, segment
 from .keyring import Keys, Purpose
 from .secret import same
 
@@ -42,8 +43,7 @@ def make(
         "exp": int(exp),
         **more,
     }
-    payload = json.dumps(claims, separators=(",", ":"))
-    signed = f"{_encoded(_header(purpose, key.kid).encode())}.{_encoded(payload.encode())}"
+    signed = f"{base64url(_header(purpose, key.kid).encode())}.{segment(claims)}"
     return f"{signed}.{_signature(key.symmetric, signed)}"
 
 
@@ -86,11 +86,7 @@ def unverified_issuer(token: str) -> str | None:
 
 
 def _signature(secret: bytes, signed: str) -> str:
-    return _encoded(hmac.digest(secret, signed.encode(), "sha256"))
-
-
-def _encoded(content: bytes) -> str:
-    return urlsafe_b64encode(content).rstrip(b"=").decode()
+    return base64url(hmac.digest(secret, signed.encode(), "sha256"))
 
 
 def _decoded(part: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from opencode_relay.cli import app
+from opencode_relay.cli import COMMANDS, command_line
 from opencode_relay.settings import Settings
 from opencode_relay.web.problems import PROBLEMS
 from typer.testing import CliRunner
@@ -60,7 +60,7 @@ CALLS = calls()
 
 @pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 def test_command_parses(arguments: list[str]) -> None:
-    result = CliRunner().invoke(app, [*arguments, "--help"])
+    result = CliRunner().invoke(command_line(*COMMANDS), [*arguments, "--help"])
     assert result.exit_code == 0, result.output
     assert "Usage:" in result.output
 
@@ -75,7 +75,9 @@ def test_commands_were_found() -> None:
 
 
 def test_an_option_that_is_none_would_be_noticed() -> None:
-    result = CliRunner().invoke(app, ["instances", "list", "--nonsense", "--help"])
+    result = CliRunner().invoke(
+        command_line(*COMMANDS), ["instances", "list", "--nonsense", "--help"]
+    )
     assert result.exit_code != 0
 
 

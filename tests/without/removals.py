@@ -215,7 +215,7 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
                 'if not same(signature, _signature(key.symmetric, f"{header}.{payload}")):',
                 "made = [hmac.digest(key.symmetric, f'{header}.{payload}'.encode(), a)"
                 " for a in ('sha256', 'sha384', 'sha512')]\n"
-                "    if signature not in map(_encoded, made):",
+                "    if signature not in map(base64url, made):",
             ),
         ],
         "the response's typ is not checked": [

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import typer
 
 from opencode_relay import __version__
-from opencode_relay.cli import catch, demo, doctor, instances, keys, serve
 from opencode_relay.errors import RelayError
 
-app = typer.Typer(
-    help="Carries an OAuth authorization code to an instance that cannot receive the redirect.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command(epilog=serve.EPILOG)(serve.serve)
-app.command()(demo.demo)
-app.command()(doctor.doctor)
-app.command()(catch.catch)
-app.add_typer(instances.app, name="instances")
-app.add_typer(keys.app, name="keys")
+COMMANDS = ("serve", "demo", "doctor", "catch", "instances", "keys")
 
 
 def _version(wanted: bool) -> None:
@@ -30,7 +19,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
@@ -39,10 +27,29 @@ def _options(
     del version
 
 
+def command_line(*commands: str) -> typer.Typer:
+    """Put commands together, each from the module of its name; the others are not imported."""
+    app = typer.Typer(
+        help="Carries an OAuth authorization code to an instance that cannot receive the redirect.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_options)
+    for name in commands:
+        module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+    return app
+
+
 def main() -> None:
     """Run a command. What the operator has to mend is one sentence and exit status 1."""
+    asked = [name for name in COMMANDS if name in sys.argv[1:2]]
     try:
-        app()
+        command_line(*(asked or COMMANDS))()
     except (RelayError, OSError) as wrong:
         print(f"opencode-relay: {wrong}", file=sys.stderr)
         sys.exit(1)

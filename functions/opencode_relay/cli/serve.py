@@ -24,7 +24,6 @@ from opencode_relay.events import Events, log_to_stderr
 from opencode_relay.housekeeping import Housekeeping
 from opencode_relay.instances import Instance
 from opencode_relay.keyring import Keys
-from opencode_relay.metrics import PrometheusMetrics
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 
@@ -104,6 +103,9 @@ def _address(listener: socket.socket) -> str:
 def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None]:
     if not port:
         return lambda: None
+    # Nobody else need wait for it at every start.
+    from opencode_relay.metrics import PrometheusMetrics  # noqa: PLC0415
+
     metrics = PrometheusMetrics(lambda: len(relay.bells))
     events.metrics = metrics
     try:

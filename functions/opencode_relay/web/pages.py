@@ -258,11 +258,13 @@ class Pages:
 
         Not a 3xx: browsers hold a chain of redirects to the provider's own `form-action`.
         """
-        return self._page("onward.html", 200, about, title="Signing you in", address=address)
+        return self._onward(address, _names(about)["instance"])
 
     def carry(self, relay: str, *, address: str) -> HTMLResponse:
         """Send the browser on to `address` at the relay, from the person's own machine."""
-        to = Markup("<bdi>{}</bdi>").format(relay)
+        return self._onward(address, Markup("<bdi>{}</bdi>").format(relay))
+
+    def _onward(self, address: str, to: Markup) -> HTMLResponse:
         title = "Signing you in"
         return self._page("onward.html", 200, None, title=title, address=address, instance=to)
 
