@@ -168,43 +168,50 @@ def to_site(server: Server, states: Sequence[str]) -> Operation:
     return Requests(server, cycled(states, one), authjs.redirected)
 
 
-def measure(plan: Plan) -> Result:
-    with contextlib.ExitStack() as stack:
-        ours, key = stack.enter_context(relay.relay())
-        auth = stack.enter_context(authjs.authjs("express", STATES))
-        bare = stack.enter_context(authjs.authjs("bare", STATES))
-        better, better_states = stack.enter_context(better_auth.better_auth(STATES))
-        mcp = stack.enter_context(fastmcp_proxy.fastmcp())
-        plain = stack.enter_context(floor.floor())
-        logins = Logins(ours, key)
-        to_preview = cycled(better_states, lambda s: better_auth.denied(better, s))
+def operations(stack: contextlib.ExitStack) -> dict[str, Operation]:
+    """Start every contender."""
+    ours, key = stack.enter_context(relay.relay())
+    auth = stack.enter_context(authjs.authjs("express", STATES))
+    bare = stack.enter_context(authjs.authjs("bare", STATES))
+    better, better_states = stack.enter_context(better_auth.better_auth(STATES))
+    mcp = stack.enter_context(fastmcp_proxy.fastmcp())
+    plain = stack.enter_context(floor.floor())
+    logins = Logins(ours, key)
+    to_preview = cycled(better_states, lambda s: better_auth.denied(better, s))
 
-        def to_client(count: int) -> list[bytes]:
-            return [fastmcp_proxy.denied(mcp, s) for s in fastmcp_proxy.transactions(mcp, count)]
+    def to_client(count: int) -> list[bytes]:
+        return [fastmcp_proxy.denied(mcp, s) for s in fastmcp_proxy.transactions(mcp, count)]
 
-        def to_nobody(count: int) -> list[bytes]:
-            return [fastmcp_proxy.forged(mcp) for _ in range(count)]
+    def to_nobody(count: int) -> list[bytes]:
+        return [fastmcp_proxy.forged(mcp) for _ in range(count)]
 
-        def to_anybody(count: int) -> list[bytes]:
-            return [floor.callback(plain, secrets.token_urlsafe(48)) for _ in range(count)]
+    def to_anybody(count: int) -> list[bytes]:
+        return [floor.callback(plain, secrets.token_urlsafe(48)) for _ in range(count)]
 
-        operations: dict[str, Operation] = {
-            REDIRECT: Redirect(ours, key),
-            FORGED: forged(ours, logins),
-            ALLOW: Allow(logins),
-            AUTHJS: to_site(*auth),
-            BARE: to_site(*bare),
-            BETTER: Requests(better, to_preview, better_auth.redirected),
-            DENIED: Requests(mcp, to_client, fastmcp_proxy.redirected),
-            UNKNOWN: Requests(mcp, to_nobody, fastmcp_proxy.refused),
-            PLAIN: Requests(plain, to_anybody, floor.redirected),
-        }
-        rows = rounds(operations, COUNT, plan, WARM)
-    versions = {
+    return {
+        REDIRECT: Redirect(ours, key),
+        FORGED: forged(ours, logins),
+        ALLOW: Allow(logins),
+        AUTHJS: to_site(*auth),
+        BARE: to_site(*bare),
+        BETTER: Requests(better, to_preview, better_auth.redirected),
+        DENIED: Requests(mcp, to_client, fastmcp_proxy.redirected),
+        UNKNOWN: Requests(mcp, to_nobody, fastmcp_proxy.refused),
+        PLAIN: Requests(plain, to_anybody, floor.redirected),
+    }
+
+
+def versions() -> dict[str, str]:
+    return {
         "opencode-relay": relay.VERSION,
         "Auth.js": f"{authjs.VERSION} on Node {node_version()}",
         "Better Auth": better_auth.VERSION,
         "FastMCP": fastmcp_proxy.VERSION,
         "Starlette": floor.VERSION,
     }
-    return Result("Callbacks", rows, GOALS, versions)
+
+
+def measure(plan: Plan) -> Result:
+    with contextlib.ExitStack() as stack:
+        rows = rounds(operations(stack), COUNT, plan, WARM)
+    return Result("Callbacks", rows, GOALS, versions())

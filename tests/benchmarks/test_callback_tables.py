@@ -11,7 +11,7 @@ from benchmarks.contenders.installs import Missing
 from benchmarks.harness.processes import CLIENT_CORE, pin
 from benchmarks.harness.results import Result
 from benchmarks.harness.rounds import CPU, Plan, Wrong, rounds
-from benchmarks.tables import callbacks, startup
+from benchmarks.tables import callbacks, first_callbacks, startup
 from benchmarks.tables._logins import Logins
 
 QUICK = Plan(quick=True)
@@ -35,8 +35,9 @@ def measured(table: object) -> Result:
     return result
 
 
-def test_callbacks() -> None:
-    rows = measured(callbacks).rows
+@pytest.mark.parametrize("table", [callbacks, first_callbacks])
+def test_callbacks(table: object) -> None:
+    rows = measured(table).rows
     assert len(rows) == 9
     assert all(columns[CPU][0] > 0 for columns in rows.values())
 
