@@ -19,6 +19,7 @@ import signal
 import struct
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
@@ -33,9 +34,8 @@ _real, _clock = time.time, os.open(CLOCK, os.O_RDONLY)
 # Before the relay is imported: it takes the function, not the module.
 time.time = lambda: _real() + float(struct.unpack("d", os.pread(_clock, 8, 0))[0])
 
-import opencode_relay.response  # noqa: E402  # what `serve` imports only when it needs it
-import opencode_relay.web.browser  # noqa: E402, F401
-import uvicorn.loops.uvloop  # noqa: E402, F401
+import uvicorn.loops.uvloop  # noqa: E402
+import uvicorn.protocols.http.httptools_impl  # noqa: E402, F401
 from opencode_relay.cli import main  # noqa: E402
 from opencode_relay.errors import StoreUnavailable  # noqa: E402
 from opencode_relay.stores.sqlite import SQLiteStore  # noqa: E402
@@ -83,6 +83,8 @@ def run(arguments: list[str], log: str) -> int:
         main()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else bool(end.code)
+    except BaseException:  # noqa: BLE001  # it must not come back as a second launcher
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(status)

@@ -71,11 +71,17 @@ class Soak:
             await places.acquire()
             for fault, disturb in disturbances.items():
                 if fault in self.target.faults and self.tally.due(fault, RARELY):
-                    self._start(disturb())
+                    self._start(self._disturb(disturb()))
             self._start(self._live()).add_done_callback(lambda _: places.release())
             # Not all in one moment, though there is a place for each.
             if number < self.target.at_once:
                 await asyncio.sleep(self.target.pause * 3 / self.target.at_once)
+
+    async def _disturb(self, steps: Awaitable[None]) -> None:
+        try:
+            await steps
+        except Exception:  # noqa: BLE001  # whatever it is, it is a finding
+            self.tally.broke(is_.WRONG, "-", traceback.format_exc(limit=-2))
 
     async def _tell(self) -> None:
         while True:

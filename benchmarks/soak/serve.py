@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import sqlite3
@@ -29,6 +31,7 @@ from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
 LAUNCH = Path(__file__).with_name("launch.py")
 SHARE = 1 / 10  # of the rate, for each call of the store: a login makes about ten
 LINES = 20  # instances
+STARTS = 30  # seconds that a start may take
 _COUNTED = {is_.STORE_ERROR: "error", is_.STORE_LOST: "lost", is_.STORE_DELAY: "delay"}
 _SETTINGS = {
     "RELAY_LOG_LEVEL": "debug",
@@ -36,6 +39,18 @@ _SETTINGS = {
     "RELAY_OPEN_LIMIT": "1000000",  # counted, but everybody here comes from one address
     "RELAY_ADDRESS_LIMIT": "1000000",
 }
+
+
+def _free_port() -> int:
+    """Find a port that the system gives no client.
+
+    One who connects to a port where nobody listens just now, and is given that very port to come
+    from, is connected to itself; and the relay, when it is back, finds its port taken.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 30_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Serve:
@@ -52,8 +67,7 @@ class Serve:
         self._data.mkdir(mode=0o700)
         (work / "faults").mkdir()
         self._enrol()
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self._port = found.getsockname()[1]
+        self._port = _free_port()
         self.issuer = f"http://127.0.0.1:{self._port}"
         self._off = 0.0
         self._tell_clock()
@@ -118,14 +132,15 @@ class Serve:
         arguments = ["serve", "--port", str(self._port), "--data", str(self._data)]
         self._process = await self._launch(run=arguments, log=str(self._work / "serve.log"))
         async with httpx.AsyncClient(transport=Line(self._port), base_url=self.issuer) as http:
-            for _ in range(6000):
+            for _ in range(STARTS * 100):
                 try:
-                    await http.get("/healthz", timeout=60)
+                    await http.get("/healthz", timeout=STARTS)
                 except httpx.TransportError:
                     await asyncio.sleep(0.01)
                 else:
                     return
-        raise RuntimeError(f"serve does not start: {(self._work / 'serve.log').read_text()}")
+        told = (self._work / "serve.log").read_text()[-1000:]
+        raise RuntimeError(f"serve does not start: {told}")
 
     def transport(self) -> httpx.AsyncBaseTransport:
         return Line(self._port)
