@@ -213,6 +213,7 @@ class Pages:
     def __init__(self, issuer: str, *, clock: Callable[[], float] = time.time) -> None:
         self._headers = _HEADERS | (HSTS if issuer.startswith("https://") else {})
         self._clock = clock
+        self._kept: dict[tuple[str, str, str], str] = {}
         self._templates = Environment(
             loader=_LOADER,
             autoescape=True,
@@ -303,17 +304,21 @@ class Pages:
         about: About | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
-        title, happened, then = text
-        names = _names(about)
-        return self._page(
-            "message.html",
-            status,
-            about,
-            headers=headers,
-            title=title,
-            happened=Markup(happened).format(**names),  # noqa: S704 - our own sentences
-            then=Markup(then).format(**names),  # noqa: S704
-        )
+        # Without a login it is always the same page: a forged state costs no rendering.
+        html = None if about else self._kept.get(text)
+        if html is None:
+            title, happened, then = text
+            names = _names(about)
+            html = self._render(
+                "message.html",
+                about,
+                title=title,
+                happened=Markup(happened).format(**names),  # noqa: S704 - our own sentences
+                then=Markup(then).format(**names),  # noqa: S704
+            )
+            if not about:
+                self._kept[text] = html
+        return self._answer(html, status, headers=headers)
 
     def _page(
         self,
@@ -322,20 +327,29 @@ class Pages:
         about: About | None,
         *,
         referrer_policy: str = "no-referrer",
-        headers: Mapping[str, str] | None = None,
         **context: object,
     ) -> HTMLResponse:
-        html = self._templates.get_template(template).render(
+        html = self._render(template, about, **context)
+        return self._answer(html, status, referrer_policy=referrer_policy)
+
+    def _render(self, template: str, about: About | None, **context: object) -> str:
+        return self._templates.get_template(template).render(
             {**_names(about), **context},
             about=about,
             opened=about and datetime.fromtimestamp(about.opened_at, UTC),
             ago=about and _ago(self._clock() - about.opened_at),
         )
-        return HTMLResponse(
-            html,
-            status,
-            {**(headers or {}), **self._headers, "Referrer-Policy": referrer_policy},
-        )
+
+    def _answer(
+        self,
+        html: str,
+        status: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        referrer_policy: str = "no-referrer",
+    ) -> HTMLResponse:
+        policy = {"Referrer-Policy": referrer_policy}
+        return HTMLResponse(html, status, {**(headers or {}), **self._headers, **policy})
 
 
 def _names(about: About | None) -> dict[str, Markup]:
