@@ -25,7 +25,7 @@ needs_aws = pytest.mark.skipif(
     reason="run tests/aws/install-tools, and install Java",
 )
 MINUTE = {
-    "serve": ["--seconds", "40", "--faults", "0.1"],
+    "serve": ["--seconds", "40", "--faults", "0.1", "--pause", "2"],
     "lambda": ["--target", "lambda", "--seconds", "20", "--faults", "0.3"],
 }
 # Short lives, each with several faults.
