@@ -11,7 +11,7 @@ from benchmarks.contenders.installs import Missing
 from benchmarks.harness.processes import CLIENT_CORE, pin
 from benchmarks.harness.results import Result
 from benchmarks.harness.rounds import CPU, Plan, Wrong, rounds
-from benchmarks.tables import callbacks, first_callbacks, startup
+from benchmarks.tables import callbacks, first_callbacks, parts, startup
 from benchmarks.tables._logins import Logins
 
 QUICK = Plan(quick=True)
@@ -40,6 +40,11 @@ def test_callbacks(table: object) -> None:
     rows = measured(table).rows
     assert len(rows) == 9
     assert all(columns[CPU][0] > 0 for columns in rows.values())
+
+
+def test_parts() -> None:
+    rows = measured(parts).rows
+    assert all(columns[parts.CPU][0] > 0 for columns in rows.values())
 
 
 def test_startup() -> None:
