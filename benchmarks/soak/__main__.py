@@ -25,6 +25,7 @@ import tempfile
 from pathlib import Path
 
 import uvloop
+from opencode_relay import __version__
 
 from benchmarks.soak.run import Soak
 from benchmarks.soak.serve import Serve
@@ -70,9 +71,16 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
     target.pause = given.pause or target.pause
     await target.start()
     await Soak(World(tally, clock, target), given.logins, given.seconds).run()
-    asked = {name: getattr(given, name) for name in ("target", "faults", "seed")}
-    machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-    return {**asked, **machine, "at_once": target.at_once, **tally.result(target.faults)}
+    return {
+        "target": given.target,
+        "fault_rate": given.faults,
+        "seed": given.seed,
+        "at_once": target.at_once,
+        "version": __version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        **tally.result(target.faults),
+    }
 
 
 def main() -> int:
