@@ -130,6 +130,9 @@ class Fleet(Functions):
         """End what is as old as `age` or older, and return how many of these were busy."""
         with self._changed:
             old = [one for one, born in self._ages.items() if born <= age]
+            busy = [one for one in self.busy if one in old]
+            for one in old:
+                one.process.kill()  # all at once: what is given back now would be used again
             idle = [(n, one) for n, those in self._free.items() for one in those if one in old]
             for name, one in idle:
                 self._free[name].remove(one)
@@ -138,7 +141,7 @@ class Fleet(Functions):
             self._changed.notify_all()
         for _, one in idle:
             one.close()
-        return sum(self.kill(one) for one in old)
+        return len(busy)
 
     def stop(self) -> None:
         self.retire(self.age)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import sys
 import time
 from collections import Counter
 from typing import Any
@@ -92,6 +93,7 @@ class Tally:
         shown = self.examples.setdefault(promise, [])
         if len(shown) < EXAMPLES:
             shown.append(f"login {login_id}: {what}")
+            print(f"{promise}: {shown[-1]}", file=sys.stderr, flush=True)
 
     def result(self, expected: frozenset[str]) -> dict[str, Any]:
         """Sum up. `expected` are the faults that this target can meet."""
