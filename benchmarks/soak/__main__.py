@@ -17,9 +17,11 @@ come into use within minutes. Not shown: a power cut, a disk that lies, a networ
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -69,8 +71,14 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
         target = Serve(work, tally, clock, given.source)
     target.at_once = given.at_once or target.at_once
     target.pause = given.pause or target.pause
-    await target.start()
-    await Soak(World(tally, clock, target), given.logins, given.seconds).run()
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await target.start()
+        await Soak(World(tally, clock, target), given.logins, given.seconds).run()
+    finally:
+        await target.stop()
     return {
         "target": given.target,
         "fault_rate": given.faults,

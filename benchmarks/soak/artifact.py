@@ -25,16 +25,16 @@ from opencode_relay.parameters import KeyParameters
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
 from benchmarks.soak import tally as is_
+from benchmarks.soak.fleet import Fleet
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
 from tests.aws.conftest import build
-from tests.aws.ric import LIMIT, Environment, FunctionFailed
-from tests.aws.ric_gateway import Functions, Gateway
+from tests.aws.ric import LIMIT, FunctionFailed
+from tests.aws.ric_gateway import Gateway
 from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
 from tests.aws.tap import FAILING, LOST, THROTTLED, Call, Fault, Tap, create_tables, dynamodb_local
 
 ISSUER = "https://relay.example"
-SIZES = {"CallbackFunction": 3, "LoginsFunction": 2, "CollectFunction": 3, "RotateKeysFunction": 1}
 LINES = 4  # instances
 SHARE = 1 / 20  # of the rate, for each request to AWS: a login makes about twenty
 _LATE = (0.1, 0.3, 0.6, 1.2, 3.5)  # seconds: some beyond what a function waits
@@ -49,102 +49,6 @@ _SETTINGS = {
     "INSTANCES_TABLE": INSTANCES,
     "KEYS_PATH": KEYS_PATH,
 }
-
-
-class Fleet(Functions):
-    """Functions of several environments, each with a clock of its own."""
-
-    def __init__(
-        self,
-        artifact: Path,
-        logs: Path,
-        variables: dict[str, str],
-        clocks: list[Path],
-        tally: Tally,
-    ) -> None:
-        super().__init__(artifact, logs, variables)
-        self._tally = tally
-        self._clocks = clocks
-        self._changed = threading.Condition()
-        self._free: dict[str, list[Environment]] = {name: [] for name in SIZES}
-        self.busy: list[Environment] = []
-        self._ages: dict[Environment, int] = {}
-        self._started = dict.fromkeys(SIZES, 0)
-        self._count = 0
-        self.age = 0
-        self.skewed = 0  # environments that were given a wrong clock
-
-    def invoke(self, name: str, event: dict[str, Any], limit: float) -> Any:
-        environment = self._take(name)
-        try:
-            return environment.invoke(event, limit)
-        except FunctionFailed as failed:
-            if environment.process.poll() is None:  # it raised, or hangs: nobody killed it
-                self._tally.broke(is_.WRONG, "-", f"{name} failed: {failed}"[:400])
-                environment.process.kill()
-            # Without the log, which whoever keeps failures would keep.
-            raise FunctionFailed(str(failed)[:100]) from None
-        except ValueError:  # killed while it answered
-            raise FunctionFailed("cut off") from None
-        finally:
-            self._give_back(name, environment)
-
-    def _take(self, name: str) -> Environment:
-        with self._changed:
-            while not self._free[name] and self._started[name] >= SIZES[name]:
-                self._changed.wait()
-            if self._free[name]:
-                environment = self._free[name].pop()
-            else:
-                self._started[name] += 1
-                self._count += 1
-                which = self._count % len(self._clocks)
-                clock, self.skewed = self._clocks[which], self.skewed + bool(which)
-                environment = self.start(name, TEST_CLOCK=str(clock))
-                self._ages[environment] = self.age
-            self.busy.append(environment)
-            return environment
-
-    def _give_back(self, name: str, environment: Environment) -> None:
-        with self._changed:
-            self.busy.remove(environment)
-            ended = environment.process.poll() is not None
-            if ended:
-                self._started[name] -= 1
-                self._ages.pop(environment, None)
-            else:
-                self._free[name].append(environment)
-            self._changed.notify()
-        if ended:
-            environment.close()
-
-    def kill(self, environment: Environment) -> bool:
-        """Kill an environment; False where it has nothing to answer."""
-        with self._changed:
-            if environment not in self.busy:
-                return False
-            environment.process.kill()
-            return True
-
-    def retire(self, age: int) -> int:
-        """End what is as old as `age` or older, and return how many of these were busy."""
-        with self._changed:
-            old = [one for one, born in self._ages.items() if born <= age]
-            busy = [one for one in self.busy if one in old]
-            for one in old:
-                one.process.kill()  # all at once: what is given back now would be used again
-            idle = [(n, one) for n, those in self._free.items() for one in those if one in old]
-            for name, one in idle:
-                self._free[name].remove(one)
-                self._started[name] -= 1
-                del self._ages[one]
-            self._changed.notify_all()
-        for _, one in idle:
-            one.close()
-        return len(busy)
-
-    def stop(self) -> None:
-        self.retire(self.age)
 
 
 class _Forgetful(list[Call]):
@@ -286,8 +190,10 @@ class Artifact:
         self._clock.leapt += LEAP
 
     async def stop(self) -> None:
-        await asyncio.to_thread(self.fleet.stop)
+        if not self._ticking:
+            return
         self._ticking = False
+        await asyncio.to_thread(self.fleet.stop)
         self._ticks.join()
         self._tally.met(is_.RELAY_CLOCK, self.fleet.skewed)
         self._tap.close()

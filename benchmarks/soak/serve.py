@@ -189,6 +189,8 @@ class Serve:
         self._tell_clock()
 
     async def stop(self) -> None:
+        if self._launcher.poll() is not None:
+            return
         await self._launch(kill=self._process)
         assert self._launcher.stdin
         self._launcher.stdin.close()
