@@ -1,11 +1,13 @@
 """The contract of stores: logins, and the one compare-and-set by which they change."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from opencode_relay import login as rules
+from opencode_relay.errors import StoreUnavailable
 from opencode_relay.login import MAX_TRIES, OPEN, OVER, Change, Login, Status
 from opencode_relay.stores import Store
 
@@ -198,3 +200,12 @@ async def test_all_logins_are_cancelled_whoever_owns_them(store: Store) -> None:
 
 async def test_a_store_that_works_passes_its_check(store: Store) -> None:
     await store.check()
+
+
+async def test_a_creation_that_comes_late_undoes_nothing(store: Store) -> None:
+    """As its first attempt may, when a second was made because no answer came."""
+    login = await created(store, a_login())
+    held = await store.apply(login.id, holding())
+    with suppress(StoreUnavailable):
+        await store.create(login)
+    assert await store.get(login.id) == held

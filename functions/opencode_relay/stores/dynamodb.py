@@ -48,8 +48,14 @@ class DynamoDBStore:
         self._instances = instances
 
     async def create(self, login: Login) -> None:
-        # Not conditional: ids are 144 random bits, and a retry after a lost answer must not fail.
-        await self._call(self._db.put_item, TableName=self._logins, Item=_login_item(login))
+        # Ids are 144 random bits: one that is there already was made by an attempt whose answer was
+        # lost. The attempt itself may come late, and must not undo what has happened to the login.
+        await self._conditional(
+            self._db.put_item,
+            TableName=self._logins,
+            Item=_login_item(login),
+            ConditionExpression="attribute_not_exists(pk)",
+        )
 
     async def get(self, login_id: str) -> Login | None:
         item = await self._get(self._logins, f"login#{login_id}")
