@@ -41,12 +41,12 @@ async def test_completion_code(client: AsyncClient, person: Person) -> None:
     login = await client.open(name="tool", provider="IdP", idp_issuer=IDP)
     assert login.confirmation == "completion_code"
     page = await person.callback(login.state.reveal(), code="c-1", iss=IDP)
-    found = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}", page)
+    found = re.search(r"<code[^>]*>([0-9A-Z-]{9})</code>", page)
     assert found
     with pytest.raises(RelayRefused) as wrong:
         await client.complete(login, "0000-0000")
     assert (wrong.value.code, wrong.value.tries_left) == ("completion-code-wrong", 4)
-    await client.complete(login, found[0].lower())
+    await client.complete(login, found[1].lower())
     assert await client.wait(login) == {"code": "c-1", "iss": IDP}
     await client.finish(login)
     with pytest.raises(LoginOver) as over:
