@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 _LOG = logging.getLogger("opencode_relay")
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 class Metrics(Protocol):
@@ -65,7 +66,7 @@ class JSONLines(logging.Formatter):
             # The text of an unforeseen exception, or a local in its traceback, could be a secret.
             line["exception"] = record.exc_info[0].__name__
             line["where"] = _where(record)
-        return json.dumps(line, ensure_ascii=False)
+        return _ENCODER.encode(line)
 
 
 def _rfc3339(seconds: float) -> str:

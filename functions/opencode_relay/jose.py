@@ -10,11 +10,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePublicKey,
-    EllipticCurvePublicNumbers,
-)
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 
 
 def base64url(content: bytes) -> str:
@@ -28,8 +24,8 @@ def segment(members: Mapping[str, object]) -> str:
 
 def public_key(x: str, y: str) -> EllipticCurvePublicKey:
     """Make the key of two coordinates in base64url. Raises ValueError: not on the curve."""
-    across, up = (int.from_bytes(urlsafe_b64decode(part + "=")) for part in (x, y))
-    return EllipticCurvePublicNumbers(across, up, SECP256R1()).public_key()
+    point = b"\4" + b"".join(urlsafe_b64decode(part + "=") for part in (x, y))  # SEC 1 §2.3.4
+    return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), point)
 
 
 def public_jwk(key: EllipticCurvePublicKey) -> dict[str, str]:

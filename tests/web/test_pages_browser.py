@@ -94,7 +94,7 @@ class Site:
 async def running() -> AsyncIterator[Site]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        config = uvicorn.Config(site.app, log_level="warning", lifespan="off", ws="none")
+        config = uvicorn.Config(site.app, log_config=None, lifespan="off", ws="none")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         yield site

@@ -140,7 +140,7 @@ FORMS_AND_PAGES: dict[str, dict[str, list[Edit]]] = {
     "TestUnescapedNamesAndErrorTexts": {
         "nothing is escaped": [edit("web.pages", "autoescape=True", "autoescape=False")],
         "names are not isolated": [
-            edit("web.pages", 'isolated = Markup("<bdi>{}</bdi>")', 'isolated = Markup("{}")')
+            edit("web.pages", '_ISOLATED = Markup("<bdi>%s</bdi>")', '_ISOLATED = Markup("%s")')
         ],
         "the provider's words are shown": [
             edit("web.pages", 'did not work. " + happened', 'did not work. " + error')

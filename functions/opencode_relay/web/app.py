@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -73,7 +73,8 @@ class Guard:
     def __init__(self, app: ASGIApp, answers: Answers, *, https: bool) -> None:
         self._app = app
         self._answers = answers
-        self._headers = EVERYWHERE | (HSTS if https else {})
+        headers = EVERYWHERE | (HSTS if https else {})
+        self._headers = [(name.lower().encode(), one.encode()) for name, one in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,9 +87,9 @@ class Guard:
             nonlocal begun
             begun = True
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                sent = message["headers"]
+                names = {name for name, _ in sent}
+                message["headers"] = [*sent, *(one for one in self._headers if one[0] not in names)]
             await send(message)
 
         scope["app"] = self  # or the router would answer 404 and 405 itself
