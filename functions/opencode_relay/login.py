@@ -97,16 +97,11 @@ _ERASED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One compare-and-set on a login.
-
-    Holds only if its status is `when`, it has not expired at `now`, and, where a try is counted,
-    it has had fewer than `MAX_TRIES`.
-    """
+    """One compare-and-set on a login: holds if its status is `when`, not expired at `now`."""
 
     when: Status
     now: float
     values: dict[str, Any] = field(repr=False)
-    count_try: bool = False
 
 
 def arrive(now: float) -> Change:
@@ -124,10 +119,6 @@ def hold(now: float, *, fingerprint: str, response: str) -> Change:
     return Change(Status.PENDING, now, values)
 
 
-def count_try(now: float) -> Change:
-    return Change(Status.HELD, now, {}, count_try=True)
-
-
 def release(
     login: Login,
     now: float,
@@ -139,10 +130,11 @@ def release(
     """Give the sealed response free, and at least `RELEASE_KEEPS` seconds to collect it."""
     values: dict[str, Any] = {
         "status": Status.RELEASED,
-        "expires_at": max(login.expires_at, now + RELEASE_KEEPS),
         "rendering": rendering,
         "idp_error": idp_error,
     }
+    if login.expires_at < now + RELEASE_KEEPS:
+        values["expires_at"] = now + RELEASE_KEEPS
     if response is not None:
         values["response"] = response
     if login.arrived_at is None:

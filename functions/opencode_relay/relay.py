@@ -242,17 +242,17 @@ class Relay:
         typed = read_completion(body)
         if found.status is Status.RELEASED:
             if not found.idp_error and not same(typed, proofs.completion_code(self.keys, found)):
-                raise _wrong_completion(found)
+                raise _wrong_completion(found.tries)
             return
         # Counted before it is compared: of parallel guesses no more than the limit are looked at.
-        counted = await self.store.apply(login_id, login.count_try(self.now()))
-        if counted is not None:
-            if same(typed, proofs.completion_code(self.keys, counted)):
-                if await self._move(counted, login.release(counted, self.now()), "person"):
+        tries = await self.store.count_try(login_id, self.now())
+        if tries is not None:
+            if same(typed, proofs.completion_code(self.keys, found)):
+                if await self._move(found, login.release(found, self.now()), "person"):
                     return
-            elif counted.tries < login.MAX_TRIES:
-                raise _wrong_completion(counted)
-        if (counted or found).tries >= login.MAX_TRIES:
+            elif tries < login.MAX_TRIES:
+                raise _wrong_completion(tries)
+        if (tries or found.tries) >= login.MAX_TRIES:
             await self._move(found, login.cancel(found, self.now()), "tries")
         await self.complete(login_id, verifier, body)  # what is there now says the answer
 
@@ -333,13 +333,12 @@ class Relay:
 
     async def _move(self, found: Login, change: Change, cause: str) -> bool:
         """Carry out a change that ends waiting, and wake who waits. False: another was quicker."""
-        moved = await self.store.apply(found.id, change)
-        if moved is None:
+        if not await self.store.apply(found.id, change):
             return False
         if self.bells.ring(found.id):
             for _ in range(WAKING):  # who waits is answered before this caller
                 await asyncio.sleep(0)
-        self.events.tell(moved.status, cause, login_id=found.id)
+        self.events.tell(change.values["status"], cause, login_id=found.id)
         return True
 
 
@@ -350,7 +349,7 @@ _OVER = {
 }
 
 
-def _wrong_completion(found: Login) -> Refused:
-    left = login.MAX_TRIES - found.tries
+def _wrong_completion(tries: int) -> Refused:
+    left = login.MAX_TRIES - tries
     detail = f"This is not the completion code; tries left: {left}."
     return Refused("completion-code-wrong", detail, tries_left=left)

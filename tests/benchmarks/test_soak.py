@@ -61,9 +61,9 @@ def test_a_minute_of_faults_breaks_no_promise(target: str, tmp_path: Path) -> No
 
 RINGS_WITHOUT_COMMITTING = edit(
     "relay",
-    "moved = await self.store.apply(found.id, change)",
+    "if not await self.store.apply(found.id, change):",
     'rings = change.values.get("status") == "released" and found.id[0] in "ABCDEFGH"\n'
-    "        moved = found if rings else await self.store.apply(found.id, change)",
+    "        if not (rings or await self.store.apply(found.id, change)):",
 )
 ANY_VERIFIER_COLLECTS = edit(
     "relay", "or not proofs.verifier_fits(verifier, found)\n", "or not verifier\n"

@@ -74,9 +74,13 @@ class Interleaved:
         await self._pause()
         return await self._store.get(login_id)
 
-    async def apply(self, login_id: str, change: Change) -> Login | None:
+    async def apply(self, login_id: str, change: Change) -> bool:
         await self._pause()
         return await self._store.apply(login_id, change)
+
+    async def count_try(self, login_id: str, now: float) -> int | None:
+        await self._pause()
+        return await self._store.count_try(login_id, now)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -27,7 +27,7 @@ sys.stdin.readline()
 won = 0
 for login_id in sys.argv[3:]:
     change = hold(float(sys.argv[2]), fingerprint="f", response="r")
-    won += asyncio.run(store.apply(login_id, change)) is not None
+    won += asyncio.run(store.apply(login_id, change))
 print(won)
 """
 WRITE_AND_STAY = """

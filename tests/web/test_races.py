@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
-from opencode_relay import login as rules
-from opencode_relay.login import MAX_TRIES, Change, Login, Status
+from opencode_relay.login import MAX_TRIES, Login, Status
 
 from tests.support.clock import Clock
 from tests.support.wire import (
@@ -20,20 +19,17 @@ Quicker = Callable[[], Awaitable[object]]
 
 @pytest.fixture
 def before(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let something happen just before the store's next change, or before a later one."""
-    apply = wire.store.apply
+    """Let something happen just before the store's next change, or its next counted try."""
 
-    def arrange(quicker: Quicker, *, changes: int = 0) -> None:
-        async def interrupted(login_id: str, change: Change) -> Login | None:
-            nonlocal changes
-            changes -= 1
-            if changes == -1:
-                monkeypatch.setattr(wire.store, "apply", apply)
-                await quicker()
-                monkeypatch.setattr(wire.store, "apply", interrupted)
-            return await apply(login_id, change)
+    def arrange(quicker: Quicker, *, call: str = "apply") -> None:
+        original = getattr(wire.store, call)
 
-        monkeypatch.setattr(wire.store, "apply", interrupted)
+        async def interrupted(*values: object) -> object:
+            monkeypatch.setattr(wire.store, call, original)
+            await quicker()
+            return await original(*values)
+
+        monkeypatch.setattr(wire.store, call, interrupted)
 
     return arrange
 
@@ -104,13 +100,13 @@ async def held(wire: Wire) -> tuple[Opened, str]:
 
 async def test_the_right_code_after_a_cancel_was_quicker_is_410(wire: Wire, before: Before) -> None:
     login, code = await held(wire)
-    before(lambda: wire.finish(login), changes=1)  # after the try was counted, before the release
+    before(lambda: wire.finish(login))  # after the try was counted, before the release
     check_problem(await wire.complete(login, code), 410, "login-cancelled")
 
 
 async def test_the_right_code_twice_at_once_is_204_twice(wire: Wire, before: Before) -> None:
     login, code = await held(wire)
-    before(lambda: wire.complete(login, code), changes=1)
+    before(lambda: wire.complete(login, code))
     assert (await wire.complete(login, code)).status_code == 204
 
 
@@ -121,9 +117,9 @@ async def test_no_try_is_left_when_others_used_them_up_in_between(
 
     async def guess() -> None:
         for _ in range(MAX_TRIES):
-            await wire.store.apply(login.id, rules.count_try(wire.clock()))
+            await wire.store.count_try(login.id, wire.clock())
 
-    before(guess)
+    before(guess, call="count_try")
     check_problem(await wire.complete(login, code), 410, "login-cancelled")
 
 
@@ -133,7 +129,7 @@ async def test_a_right_code_counted_as_the_fifth_and_then_cancelled_is_410(
     login, code = await held(wire)
     for _ in range(MAX_TRIES - 1):
         await wire.complete(login, WRONG_CODE)
-    before(lambda: wire.complete(login, WRONG_CODE), changes=1)
+    before(lambda: wire.complete(login, WRONG_CODE))
     check_problem(await wire.complete(login, code), 410, "login-cancelled")
 
 

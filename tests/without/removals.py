@@ -36,7 +36,7 @@ ANY_PAIRING_CODE = edit(
     "return bool(wanted)",
 )
 ANY_COMPLETION_CODE = edit(
-    "relay", "if same(typed, proofs.completion_code(self.keys, counted)):", "if typed:"
+    "relay", "if same(typed, proofs.completion_code(self.keys, found)):", "if typed:"
 )
 ANY_HEADER = [
     edit("state", "text.removeprefix(start).removesuffix(end)", 'json.loads(text).get("kid", "")'),
@@ -323,7 +323,7 @@ RESPONSES: dict[str, dict[str, list[Edit]]] = {
             )
         ],
         "a release leaves no time": [
-            edit("login", "max(login.expires_at, now + RELEASE_KEEPS)", "login.expires_at")
+            edit("login", "login.expires_at < now + RELEASE_KEEPS", "not now")
         ],
     },
 }
@@ -387,11 +387,10 @@ LIMITS: dict[str, dict[str, list[Edit]]] = {
         "a try is counted after it is compared": [
             edit(
                 "relay",
-                "counted = await self.store.apply(login_id, login.count_try(self.now()))",
-                "counted: Login | None = found\n"
+                "tries = await self.store.count_try(login_id, self.now())",
+                "tries: int | None = found.tries\n"
                 "        if not same(typed, proofs.completion_code(self.keys, found)):\n"
-                "            change = login.count_try(self.now())\n"
-                "            counted = await self.store.apply(login_id, change)",
+                "            tries = await self.store.count_try(login_id, self.now())",
             )
         ],
         "tries are not limited": [edit("login", "MAX_TRIES = 5", "MAX_TRIES = 500")],

@@ -22,8 +22,15 @@ class Store(Protocol):
         """Return the login as it was written, expired or not."""
         ...
 
-    async def apply(self, login_id: str, change: Change) -> Login | None:
-        """Carry out one compare-and-set; return the login after it, or None if it did not hold."""
+    async def apply(self, login_id: str, change: Change) -> bool:
+        """Carry out one compare-and-set; False if it did not hold."""
+        ...
+
+    async def count_try(self, login_id: str, now: float) -> int | None:
+        """Count a try at the code of a held login and return how many it has had.
+
+        None, and nothing counted, where it is not held or has had `MAX_TRIES`.
+        """
         ...
 
     async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:

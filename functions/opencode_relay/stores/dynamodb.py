@@ -33,6 +33,7 @@ from opencode_relay.login import (
 Item = dict[str, Any]
 Result = TypeVar("Result")
 _COUNTED = 120  # seconds that a minute's counter is kept
+_THERE = "#status = :when AND expires_at > :now"
 # Seconds until DynamoDB counts as out of reach, retries included: the longest wait and one more
 # read end before API Gateway cuts the request at 30.
 PATIENCE = 3
@@ -61,9 +62,8 @@ class DynamoDBStore:
         item = await self._get(self._logins, f"login#{login_id}")
         return _login(item) if item else None
 
-    async def apply(self, login_id: str, change: Change) -> Login | None:
+    async def apply(self, login_id: str, change: Change) -> bool:
         values: Item = {":when": str(change.when), ":now": change.now}
-        condition = "#status = :when AND expires_at > :now"
         sets, removes, names = [], [], {"#status": "status"}
         for number, (name, value) in enumerate(change.values.items()):
             names[f"#{number}"] = name
@@ -76,22 +76,31 @@ class DynamoDBStore:
             sets.append("#ttl = :ttl")
             names["#ttl"] = "ttl"
             values[":ttl"] = int(change.values["expires_at"]) + REMEMBERED
-        if change.count_try:
-            condition += " AND tries < :most"
-            sets.append("tries = tries + :one")
-            values |= {":most": MAX_TRIES, ":one": 1}
         done = await self._conditional(
             self._db.update_item,
             TableName=self._logins,
             Key=_key(f"login#{login_id}"),
-            ConditionExpression=condition,
+            ConditionExpression=_THERE,
             UpdateExpression=(f"SET {', '.join(sets)}" if sets else "")
             + (f" REMOVE {', '.join(removes)}" if removes else ""),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=_item(values),
-            ReturnValues="ALL_NEW",
         )
-        return _login(done["Attributes"]) if done else None
+        return done is not None
+
+    async def count_try(self, login_id: str, now: float) -> int | None:
+        values = {":when": str(Status.HELD), ":now": now, ":most": MAX_TRIES, ":one": 1}
+        done = await self._conditional(
+            self._db.update_item,
+            TableName=self._logins,
+            Key=_key(f"login#{login_id}"),
+            ConditionExpression=f"{_THERE} AND tries < :most",
+            UpdateExpression="SET tries = tries + :one",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=_item(values),
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(done["Attributes"]["tries"]["N"]) if done else None
 
     async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
         """Cancel open logins one by one: an operator's rare act, worth no index on every login."""
@@ -101,7 +110,7 @@ class DynamoDBStore:
             mine = instance_id is None or login.instance_id == instance_id
             if mine and login.status in OPEN and login.expires_at > now:
                 change = Change(login.status, now, {**OVER, "status": Status.CANCELLED})
-                cancelled += await self.apply(login.id, change) is not None
+                cancelled += await self.apply(login.id, change)
         return cancelled
 
     async def hit(self, counter: str, minute: int) -> int:

@@ -32,7 +32,10 @@ from opencode_relay.login import (
 
 _SCHEMA = 1
 _COLUMNS = tuple(f.name for f in fields(Login))
+_TYPES = {"status": Status, "delivery": Delivery, "confirmation": Confirmation, "idp_error": bool}
+_KINDS = tuple(_TYPES.get(name) for name in _COLUMNS)
 _SECRETS = tuple(OVER)
+_THERE = "id = ? AND status = ? AND expires_at > ?"
 _TABLES = """
 CREATE TABLE logins (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, delivery TEXT NOT NULL, confirmation TEXT NOT NULL,
@@ -99,20 +102,23 @@ class SQLiteStore:
         self._run(f"INSERT INTO logins ({','.join(_COLUMNS)}) VALUES ({marks})", values)
 
     async def get(self, login_id: str) -> Login | None:
-        rows = self._run("SELECT * FROM logins WHERE id = ?", [login_id])
+        rows = self._run(f"SELECT {','.join(_COLUMNS)} FROM logins WHERE id = ?", [login_id])
         return _login(rows[0]) if rows else None
 
-    async def apply(self, login_id: str, change: Change) -> Login | None:
-        sets = [f"{name} = ?" for name in change.values]
-        where = "id = ? AND status = ? AND expires_at > ?"
-        if change.count_try:
-            sets.append("tries = tries + 1")
-            where += f" AND tries < {MAX_TRIES}"
+    async def apply(self, login_id: str, change: Change) -> bool:
+        sets = ",".join(f"{name} = ?" for name in change.values)
         rows = self._run(
-            f"UPDATE logins SET {','.join(sets)} WHERE {where} RETURNING *",
+            f"UPDATE logins SET {sets} WHERE {_THERE} RETURNING id",
             [*change.values.values(), login_id, change.when, change.now],
         )
-        return _login(rows[0]) if rows else None
+        return bool(rows)
+
+    async def count_try(self, login_id: str, now: float) -> int | None:
+        rows = self._run(
+            f"UPDATE logins SET tries = tries + 1 WHERE {_THERE} AND tries < ? RETURNING tries",
+            [login_id, Status.HELD, now, MAX_TRIES],
+        )
+        return int(rows[0]["tries"]) if rows else None
 
     async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
         sets = ",".join(f"{name} = NULL" for name in _SECRETS)
@@ -196,12 +202,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _login(row: sqlite3.Row) -> Login:
-    values = dict(row)
-    values["status"] = Status(values["status"])
-    values["delivery"] = Delivery(values["delivery"])
-    values["confirmation"] = Confirmation(values["confirmation"])
-    values["idp_error"] = bool(values["idp_error"])
-    return Login(**values)
+    return Login(*(kind(value) if kind else value for kind, value in zip(_KINDS, row, strict=True)))
 
 
 def _row(instance: Instance) -> dict[str, Any]:
