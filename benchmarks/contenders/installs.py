@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def npm(name: str, packages: Mapping[str, str], files: Iterable[Path]) -> Path:
 def pip(name: str, packages: Mapping[str, str]) -> Path:
     """Install Python packages for this very Python, and return its interpreter. Raises Missing."""
     pins = [f"{package}=={version}" for package, version in packages.items()]
-    home = _home(name, packages.values())
+    home = _home(name, [*packages.values(), platform.python_version()])
     python = home / "bin" / "python"
     if not (home / "installed").exists():
         _run(["uv", "venv", "--clear", "--python", sys.executable, str(home)], name)
