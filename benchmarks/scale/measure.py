@@ -37,7 +37,6 @@ MEASURED = Path(__file__).with_name("measured.json")
 WARM = 10  # logins before any is measured
 # Values as long as those of a real request.
 _ACCESS = {
-    "requestTime": "22/Nov/2026:11:44:37 +0000",
     "requestId": "JKJaXmPLvHcESHA=",
     "identity.sourceIp": "203.0.113.77",
     "status": "202",

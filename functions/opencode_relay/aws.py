@@ -26,6 +26,7 @@ from botocore.session import get_session
 from mangum import Mangum
 
 import opencode_relay.web.app  # noqa: F401  # every function needs it: here, while gc is off
+from opencode_relay import __version__
 from opencode_relay.emf import EMFMetrics
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
@@ -43,7 +44,11 @@ Event = dict[str, Any]
 _LOG = logging.getLogger("opencode_relay")
 # Quick failures: a function has 30 s, and a client that is told 503 tries again.
 _CLIENT = Config(
-    connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3}
+    connect_timeout=1,
+    read_timeout=1,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    # botocore's own is put together anew for each request, a tenth of the request's CPU.
+    user_agent=f"opencode-relay/{__version__}",
 )
 _MALFORMED: Event = {
     "statusCode": 400,
