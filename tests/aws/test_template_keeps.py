@@ -17,7 +17,6 @@ LOGGABLE = {
     "identity.sourceIp",
     "integrationStatus",
     "requestId",
-    "requestTime",
     "responseLatency",
     "responseLength",
     "routeKey",
@@ -76,7 +75,7 @@ def test_tables_and_access_log(template: dict[str, Any]) -> None:
     assert faults_of_tables(template["Resources"]) == []
     [stage] = Stack(template).of_type("AWS::ApiGatewayV2::Stage").values()
     form = stage["AccessLogSettings"]["Format"]
-    assert set(json.loads(form)) >= {"time", "address", "route", "status"}
+    assert set(json.loads(form)) >= {"address", "route", "status"}
     assert "\n" not in form
 
 
