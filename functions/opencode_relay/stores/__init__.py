@@ -29,7 +29,7 @@ class Store(Protocol):
     async def count_try(self, login_id: str, now: float) -> int | None:
         """Count a try at the code of a held login and return how many it has had.
 
-        None, and nothing counted, where it is not held or has had `MAX_TRIES`.
+        None, and nothing counted, where it is not held, has expired or has had `MAX_TRIES`.
         """
         ...
 
