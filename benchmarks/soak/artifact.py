@@ -21,8 +21,8 @@ from typing import Any
 import httpx
 from botocore.session import get_session
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import MAX_AGE
-from opencode_relay.parameters import KeyParameters
+from opencode_relay.keys.parameters import KeyParameters
+from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
 from benchmarks.soak import tally as is_

@@ -9,9 +9,11 @@ from functools import partial
 
 import httpx
 from httpx import codes
-from opencode_relay import state
 from opencode_relay.client import LoginOver, RelayRefused
-from opencode_relay.keyring import Keys, Purpose, Ring
+from opencode_relay.keys import state
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import Ring
 
 from benchmarks.soak import tally as is_
 from benchmarks.soak.life import Life

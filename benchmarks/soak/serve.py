@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 from opencode_relay.instances import Instance
-from opencode_relay.keyfile import KeyFile
+from opencode_relay.keys.file import KeyFile
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from benchmarks.soak import tally as is_

@@ -17,16 +17,19 @@ from urllib.parse import urlencode
 from cryptography.hazmat.primitives.asymmetric.ec import ECDH, ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey
-from opencode_relay import response, state
-from opencode_relay.bodies import public_key
+from opencode_relay import response
 from opencode_relay.events import Events, log_to_stderr
-from opencode_relay.keyfile import KeyFile
-from opencode_relay.keyring import Keys, Purpose, new_private_key
+from opencode_relay.keys import state
+from opencode_relay.keys.file import KeyFile
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.p256 import new_private_key
 from opencode_relay.login import Confirmation, Delivery, Login, Status
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
 from opencode_relay.web.app import make_app
+from opencode_relay.web.bodies import public_key
 from opencode_relay.web.pages import About, Pages
 from starlette.types import Message, Receive, Send
 

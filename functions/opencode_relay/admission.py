@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .addresses import bucket
-from .bodies import OpenRequest
 from .errors import Refused
 from .events import Events
 from .instances import Instance, instance_id_of
@@ -25,6 +24,20 @@ class Caller:
 
     instance: Instance | None
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """What a caller asks for, checked; `encryption_key` is a JWK in canonical JSON."""
+
+    collect_challenge: str
+    encryption_key: str
+    delivery: Delivery
+    return_url: str | None
+    completion_code: bool
+    name: str | None
+    provider: str | None
+    idp_issuer: str | None
 
 
 class Admission:

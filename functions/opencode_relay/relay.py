@@ -14,14 +14,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from . import login, names, pace, proofs, state
+from . import login, names, pace
 from .addresses import bucket
-from .admission import Admission, Caller
-from .bodies import OpenRequest, read_completion
+from .admission import Admission, Caller, OpenRequest
 from .doorbells import Doorbells, never
 from .errors import Refused
 from .events import Events
-from .keyring import Keys, Purpose
+from .keys import proofs, state
+from .keys.held import Keys
+from .keys.key import Purpose
 from .login import Change, Confirmation, Delivery, Login, Status
 from .secret import Secret, same
 from .settings import Settings
@@ -231,15 +232,18 @@ class Relay:
             return wanted
         return await self.confirm(form, address)
 
-    async def complete(self, login_id: str, verifier: Secret, body: bytes | None) -> None:
-        """Take the completion code that the person typed into the instance."""
+    async def complete(self, login_id: str, verifier: Secret, read: Callable[[], str]) -> None:
+        """Take the completion code that the person typed into the instance.
+
+        `read` gives it in its one form, or raises Refused; it is asked only where a code is due.
+        """
         found = await self._own(login_id, verifier)
         if found.confirmation is not Confirmation.COMPLETION_CODE:
             raise Refused("completion-not-expected", "This login is not confirmed by such a code.")
         if found.status is Status.PENDING:
             detail = "Nobody has come back from the identity provider yet."
             raise Refused("login-pending", detail)
-        typed = read_completion(body)
+        typed = read()
         if found.status is Status.RELEASED:
             if not found.idp_error and not same(typed, proofs.completion_code(self.keys, found)):
                 raise _wrong_completion(found.tries)
@@ -254,7 +258,7 @@ class Relay:
                 raise _wrong_completion(tries)
         if (tries or found.tries) >= login.MAX_TRIES:
             await self._move(found, login.cancel(found, self.now()), "tries")
-        await self.complete(login_id, verifier, body)  # what is there now says the answer
+        await self.complete(login_id, verifier, lambda: typed)  # what is there now says the answer
 
     async def collect(
         self,

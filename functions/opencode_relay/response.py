@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
 from .errors import RelayError
-from .jose import base64url, public_jwk, public_key, segment
-from .keyring import Keys, Purpose, new_private_key
+from .keys.held import Keys
+from .keys.key import Purpose
+from .keys.p256 import base64url, new_private_key, public_jwk, public_key, segment
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey

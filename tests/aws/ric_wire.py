@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import Keys, Ring
-from opencode_relay.parameters import KeyParameters
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.parameters import KeyParameters
+from opencode_relay.keys.ring import Ring
 from opencode_relay.secret import Secret
 from opencode_relay.stores.dynamodb import DynamoDBStore
 

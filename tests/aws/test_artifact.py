@@ -16,7 +16,8 @@ from tests.aws.template import FUNCTIONS, ROOT
 from tests.aws.tools import tool
 
 # What only one machine runs, and what would come with boto3.
-ABSENT = ("boto3", "uvicorn", "httpx", "typer", "opencode_relay/cli", "opencode_relay/client.py")
+WINGS = [f"opencode_relay/{wing}" for wing in ("cli", "client", "machine")]
+ABSENT = ("boto3", "uvicorn", "httpx", "typer", *WINGS)
 PIN = re.compile(r"([a-z0-9-]+)(?:\[[a-z]+\])?==([0-9a-z.]+) \\")
 
 

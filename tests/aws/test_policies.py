@@ -17,10 +17,10 @@ import pytest
 from botocore.client import BaseClient
 from joserfc.jwk import ECKey
 from moto import mock_aws
-from opencode_relay.aws import client
+from opencode_relay.aws.function import client
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import MAX_AGE
-from opencode_relay.parameters import KeyParameters
+from opencode_relay.keys.parameters import KeyParameters
+from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
 from tests.aws.gateway import Gateway, entry_point, json_of

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from opencode_relay.errors import ConfigError
-from opencode_relay.keyring import Keys, Ring
-from opencode_relay.parameters import KeyParameters
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.parameters import KeyParameters
+from opencode_relay.keys.ring import Ring
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings, unknown
 from opencode_relay.stores import dynamodb
@@ -62,7 +63,7 @@ def test_each_route_goes_to_a_function_whose_app_serves_it(
     made: dict[str, Any] = {}
     stack = Stack(template)
     # An entry point gives its app to whatever Function is: here one that only builds it.
-    monkeypatch.setattr("opencode_relay.aws.Function", lambda make, _=(): make(relay))
+    monkeypatch.setattr("opencode_relay.aws.function.Function", lambda make, _=(): make(relay))
     for name in WEB:
         made[name] = entry_point(stack, name)
     for route, name in stack.routes().items():

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from opencode_relay.emf import NAMESPACE, EMFMetrics
+from opencode_relay.aws.metrics import NAMESPACE, EMFMetrics
 
 from tests.aws.template import ROOT, WATCH, Stack, load
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from opencode_relay.keyring import Purpose
+from opencode_relay.keys.key import Purpose
 from opencode_relay.login import Status
 
 from tests.aws.ric import LIMIT

@@ -15,8 +15,10 @@ import httpx
 import pytest
 from opencode_relay.cli import catch
 from opencode_relay.errors import ConfigError
-from opencode_relay.keyring import Keys, Purpose, Ring
-from opencode_relay.state import make
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import Ring
+from opencode_relay.keys.state import make
 
 RELAY = "https://relay.example.com"
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}

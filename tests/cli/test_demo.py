@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 from opencode_relay.cli import demo
-from opencode_relay.cli.demo_idp import CLIENT_ID, IdP, challenge_of
-from opencode_relay.cli.demo_person import NAME, hidden_fields
-from opencode_relay.cli.demo_told import DemoFailed
+from opencode_relay.cli.demo.idp import CLIENT_ID, IdP, challenge_of
+from opencode_relay.cli.demo.person import NAME, hidden_fields
+from opencode_relay.cli.demo.told import DemoFailed
 from opencode_relay.cli.loopback import Loopback
 
 COMMAND = [sys.executable, "-m", "opencode_relay.cli", "demo"]

@@ -16,7 +16,8 @@ import pytest
 from opencode_relay.cli.doctor import Examination
 from opencode_relay.cli.loopback import Loopback
 from opencode_relay.client import Client
-from opencode_relay.keyring import Keys, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.ring import Ring
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 from opencode_relay.client import AsyncClient
-from opencode_relay.keyring import Keys, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.ring import Ring
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore

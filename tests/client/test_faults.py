@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from opencode_relay.bodies import public_key
 from opencode_relay.client import (
     AsyncClient,
     Client,
@@ -17,8 +16,10 @@ from opencode_relay.client import (
     RelayRefused,
     Unreachable,
 )
-from opencode_relay.keyring import Keys, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.ring import Ring
 from opencode_relay.response import UnknownKeyError, seal
+from opencode_relay.web.bodies import public_key
 
 ISSUER = "https://relay.example.com"
 DISCOVERY = {

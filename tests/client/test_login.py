@@ -18,7 +18,8 @@ from opencode_relay.client import (
     Unreachable,
 )
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import Keys, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.ring import Ring
 from opencode_relay.relay import Relay
 from opencode_relay.response import SealError
 from opencode_relay.settings import Settings

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from opencode_relay.cli import doctor_instance
+from opencode_relay.cli.doctor import instance
 
 from tests.support.served import run_here
 
@@ -25,7 +25,7 @@ Examine = Callable[..., dict[str, tuple[bool | None, str]]]
 
 @pytest.fixture
 def examine(monkeypatch: pytest.MonkeyPatch) -> Examine:
-    monkeypatch.setattr(doctor_instance, "HELD", 3)
+    monkeypatch.setattr(instance, "HELD", 3)
 
     def examine(site: Site, password: str = PASSWORD) -> dict[str, tuple[bool | None, str]]:
         environment = {

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from opencode_relay.cli.catch import STATE_BEGINS
-from opencode_relay.keyring import Keys, Purpose, Ring
-from opencode_relay.state import make
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import Ring
+from opencode_relay.keys.state import make
 from playwright.sync_api import Error, Page, expect
 
 from tests.support.served import Client, Served

@@ -12,9 +12,11 @@ from typing import Any
 import jwt
 from joserfc import jwe
 from joserfc.jwk import ECKey
-from opencode_relay.keyring import Key, Keys, Purpose, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Key, Purpose
+from opencode_relay.keys.ring import Ring
+from opencode_relay.keys.state import make
 from opencode_relay.response import seal
-from opencode_relay.state import make
 
 ISSUER = "https://relay.example.com"
 IDP = "https://idp.example.com"

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from joserfc.jwk import ECKey
-from opencode_relay import names, state
-from opencode_relay.bodies import public_key
-from opencode_relay.keyring import Key, Keys, Purpose, Ring
+from opencode_relay import names
+from opencode_relay.keys import state
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Key, Purpose
+from opencode_relay.keys.ring import Ring
 from opencode_relay.response import SealError, seal, unseal
+from opencode_relay.web.bodies import public_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
-from opencode_relay.keyring import Key, Purpose, Ring
+from opencode_relay.keys.key import Key, Purpose
+from opencode_relay.keys.ring import Ring
 from opencode_relay.login import Login
 from opencode_relay.stores import Store
 

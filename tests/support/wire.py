@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 from joserfc.jwk import ECKey
 from opencode_relay.instances import Instance
-from opencode_relay.keyfile import KeyFile
-from opencode_relay.keyring import Keys
+from opencode_relay.keys.file import KeyFile
+from opencode_relay.keys.held import Keys
 from opencode_relay.login import Login
 from opencode_relay.relay import Relay
 from opencode_relay.response import unseal

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 from joserfc import jwe
 from jwt.warnings import InsecureKeyLengthWarning
-from opencode_relay.keyring import Purpose
+from opencode_relay.keys.key import Purpose
 
 from tests.threats.world import CODE, Opened, World
 

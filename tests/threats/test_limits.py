@@ -5,7 +5,7 @@ import hmac
 import re
 
 import pytest
-from opencode_relay.keyring import Ring
+from opencode_relay.keys.ring import Ring
 from opencode_relay.login import Change, Login, Status
 from opencode_relay.stores import Store
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
-from opencode_relay.keyring import Key, Purpose, Ring
+from opencode_relay.keys.key import Key, Purpose
+from opencode_relay.keys.ring import Ring
 from opencode_relay.login import Status
 
 from tests.threats.canaries import logged, readable

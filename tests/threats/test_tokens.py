@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from opencode_relay.keyring import Key, Purpose
+from opencode_relay.keys.key import Key, Purpose
 from opencode_relay.login import Status
 from opencode_relay.response import SealError
 

@@ -19,7 +19,9 @@ import httpx
 import uvicorn
 from joserfc.jwk import ECKey
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import Keys, Purpose, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import Ring
 from opencode_relay.login import Login
 from opencode_relay.relay import Relay
 from opencode_relay.response import unseal

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from opencode_relay.events import Events, JSONLines, log_to_stderr
-from opencode_relay.metrics import PrometheusMetrics
+from opencode_relay.machine.metrics import PrometheusMetrics
 
 
 class Counted:

@@ -8,10 +8,12 @@ import jwt
 import pytest
 from joserfc import jwe
 from joserfc.jwk import ECKey
-from opencode_relay.bodies import public_key
 from opencode_relay.errors import Refused
-from opencode_relay.keyring import Keys, Purpose, Ring
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import Ring
 from opencode_relay.response import LEEWAY, TYP, SealError, seal, unseal
+from opencode_relay.web.bodies import public_key
 
 from tests.support.clock import START
 

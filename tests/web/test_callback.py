@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import httpx
 import jwt
 import pytest
-from opencode_relay.keyring import Purpose
+from opencode_relay.keys.key import Purpose
 from opencode_relay.login import Status
 
 from tests.support.clock import Clock

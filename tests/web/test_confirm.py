@@ -5,7 +5,8 @@ import asyncio
 import httpx
 import jwt
 import pytest
-from opencode_relay.keyring import HEAD_START, Purpose
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import HEAD_START
 from opencode_relay.login import Status
 
 from tests.support.clock import Clock

@@ -3,7 +3,8 @@
 import pytest
 from joserfc.jwk import ECKey
 from opencode_relay import __version__
-from opencode_relay.keyring import HEAD_START, Purpose
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import HEAD_START
 from opencode_relay.login import Confirmation
 
 from tests.support.clock import Clock

@@ -31,7 +31,7 @@ def edit(module: str, old: str, new: str) -> Edit:
 
 
 ANY_PAIRING_CODE = edit(
-    "proofs",
+    "keys.proofs",
     "return login.pairing_hash is not None and same(login.pairing_hash, wanted)",
     "return bool(wanted)",
 )
@@ -39,8 +39,12 @@ ANY_COMPLETION_CODE = edit(
     "relay", "if same(typed, proofs.completion_code(self.keys, found)):", "if typed:"
 )
 ANY_HEADER = [
-    edit("state", "text.removeprefix(start).removesuffix(end)", 'json.loads(text).get("kid", "")'),
-    edit("state", "key is None or text != _header(purpose, key.kid)", "key is None"),
+    edit(
+        "keys.state",
+        "text.removeprefix(start).removesuffix(end)",
+        'json.loads(text).get("kid", "")',
+    ),
+    edit("keys.state", "key is None or text != _header(purpose, key.kid)", "key is None"),
 ]
 ANY_ORIGIN = edit("web.browser", "            _same_origin(request, self.relay.issuer)\n", "")
 FRAMES = edit("web.pages", "\"frame-ancestors 'none'; base-uri", '"base-uri')
@@ -127,7 +131,7 @@ FORMS_AND_PAGES: dict[str, dict[str, list[Edit]]] = {
             edit("relay", 'if not same(claims["rsp"], proofs.digest(form.sealed)):', "if False:")
         ],
         "the token's signature is not verified": [
-            edit("state", "if not same(signature,", "if False and not same(signature,")
+            edit("keys.state", "if not same(signature,", "if False and not same(signature,")
         ],
         "any rendering decides": [
             edit(
@@ -198,20 +202,20 @@ ADDRESSES: dict[str, dict[str, list[Edit]]] = {
 TOKENS: dict[str, dict[str, list[Edit]]] = {
     "TestOneKeyManyPurposes": {
         "a key serves every purpose": [
-            edit("keyring", "if k.purpose is purpose and k.kid == kid", "if k.kid == kid")
+            edit("keys.ring", "if k.purpose is purpose and k.kid == kid", "if k.kid == kid")
         ],
         "the state's typ is not checked": ANY_HEADER,
         "the state's aud is not checked": [
-            edit("state", ' or claims["aud"] != _AUD[purpose]:', ":"),
+            edit("keys.state", ' or claims["aud"] != _AUD[purpose]:', ":"),
         ],
         "the state's iss is not checked": [
-            edit("state", 'claims["iss"] != issuer or ', ""),
+            edit("keys.state", 'claims["iss"] != issuer or ', ""),
         ],
         "the state's alg is not pinned": [
             *ANY_HEADER,
-            edit("state", "([A-Za-z0-9_-]{43})", "([A-Za-z0-9_-]+)"),
+            edit("keys.state", "([A-Za-z0-9_-]{43})", "([A-Za-z0-9_-]+)"),
             edit(
-                "state",
+                "keys.state",
                 'if not same(signature, _signature(key.symmetric, f"{header}.{payload}")):',
                 "made = [hmac.digest(key.symmetric, f'{header}.{payload}'.encode(), a)"
                 " for a in ('sha256', 'sha384', 'sha512')]\n"
@@ -236,8 +240,10 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
     },
     "TestMissingValueTakenAsAPass": {
         "no claim is required": [
-            edit("state", '_REQUIRED = {"iss", "aud", "jti", "iat", "exp"}', "_REQUIRED = set()"),
-            edit("state", 'claims["exp"]', 'claims.get("exp", now + 1)'),
+            edit(
+                "keys.state", '_REQUIRED = {"iss", "aud", "jti", "iat", "exp"}', "_REQUIRED = set()"
+            ),
+            edit("keys.state", 'claims["exp"]', 'claims.get("exp", now + 1)'),
         ],
         "no claim of a response is required": [
             edit("response", '"require": ["iss", "aud", "exp"]', '"require": []'),
@@ -273,7 +279,9 @@ TOKENS: dict[str, dict[str, list[Edit]]] = {
         "an empty verifier is looked up": [
             edit("web.api", "not _VERIFIER.fullmatch(verifier.reveal())", "False")
         ],
-        "a malformed code uses a try": [edit("bodies", "if not _CODE.fullmatch(typed):", "if 0:")],
+        "a malformed code uses a try": [
+            edit("web.bodies", "if not _CODE.fullmatch(typed):", "if 0:")
+        ],
     },
     "TestMixUpOfIdentityProviders": {
         "iss is not compared": [NO_ISS],
@@ -304,7 +312,7 @@ RESPONSES: dict[str, dict[str, list[Edit]]] = {
         ],
         "the pairing code is hashed without a key": [
             edit(
-                "proofs",
+                "keys.proofs",
                 "return _keyed(keys, Purpose.PAIRING, login_id, opened_at, code)",
                 "return digest(code)",
             )
@@ -362,7 +370,7 @@ LIMITS: dict[str, dict[str, list[Edit]]] = {
             edit("doorbells", "            earlier.ring()", "            pass")
         ],
         "every unknown key id is looked up": [
-            edit("keyring", "if found or now < self._looked + LOOK_AGAIN:", "if found:")
+            edit("keys.held", "if found or now < self._looked + LOOK_AGAIN:", "if found:")
         ],
         "who leaves keeps the place": [
             edit("doorbells", "        self._waiting -= 1", "        pass")

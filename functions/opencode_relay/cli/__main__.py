@@ -1,5 +1,5 @@
 """`python -m opencode_relay.cli`."""
 
-from opencode_relay.cli import main
+from . import main
 
 main()

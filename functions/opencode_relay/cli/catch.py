@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opencode_relay import addresses
-from opencode_relay.cli.server import BoundedProtocol
 from opencode_relay.errors import ConfigError
-from opencode_relay.state import unverified_issuer
+from opencode_relay.keys.state import unverified_issuer
+from opencode_relay.machine.server import BoundedProtocol
 from opencode_relay.web.pages import Pages
 from opencode_relay.web.requests import parse_once
 

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from opencode_relay.cli.stack import Stack
 from opencode_relay.errors import ConfigError
-from opencode_relay.keyfile import KeyFile
+from opencode_relay.keys.file import KeyFile
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
+
+from .stack import Stack
 
 Data = Annotated[
     str | None, typer.Option("--data", help="Directory of store and keys.", metavar="DIR")

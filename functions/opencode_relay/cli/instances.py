@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opencode_relay.cli.home import AsJSON, Data, StackName, relay_of
 from opencode_relay.errors import ConfigError
 from opencode_relay.instances import Instance
 from opencode_relay.secret import Secret
 from opencode_relay.stores import Store
+
+from .home import AsJSON, Data, StackName, relay_of
 
 app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
 ReturnURLs = Annotated[

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opencode_relay.cli.home import AsJSON, Data, StackName, relay_of
-from opencode_relay.keyring import Ring
+from opencode_relay.keys.ring import Ring
+
+from .home import AsJSON, Data, StackName, relay_of
 
 app = typer.Typer(help="List and rotate the relay's own keys.", no_args_is_help=True)
 

@@ -17,15 +17,16 @@ from typing import Annotated
 import typer
 
 from opencode_relay import __version__, addresses, settings
-from opencode_relay.cli.home import Data, Home
-from opencode_relay.cli.server import run
 from opencode_relay.errors import ConfigError
 from opencode_relay.events import Events, log_to_stderr
-from opencode_relay.housekeeping import Housekeeping
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import Keys
+from opencode_relay.keys.held import Keys
+from opencode_relay.machine.housekeeping import Housekeeping
+from opencode_relay.machine.server import run
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
+
+from .home import Data, Home
 
 EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
 
@@ -104,7 +105,7 @@ def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None
     if not port:
         return lambda: None
     # Nobody else need wait for it at every start.
-    from opencode_relay.metrics import PrometheusMetrics  # noqa: PLC0415
+    from opencode_relay.machine.metrics import PrometheusMetrics  # noqa: PLC0415
 
     metrics = PrometheusMetrics(lambda: len(relay.bells))
     events.metrics = metrics

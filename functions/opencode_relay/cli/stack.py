@@ -20,7 +20,7 @@ class Stack:
             import boto3  # noqa: PLC0415  # an extra: most relays run without AWS
             from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-            from opencode_relay.parameters import KeyParameters  # noqa: PLC0415
+            from opencode_relay.keys.parameters import KeyParameters  # noqa: PLC0415
             from opencode_relay.stores.dynamodb import DynamoDBStore  # noqa: PLC0415
         except ImportError:
             raise ConfigError("--stack needs `pip install 'opencode-relay[aws]'`.") from None

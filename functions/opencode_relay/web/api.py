@@ -9,12 +9,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from opencode_relay import __version__
-from opencode_relay.bodies import read_open
 from opencode_relay.errors import Refused
 from opencode_relay.login import Confirmation
 from opencode_relay.relay import Relay
 from opencode_relay.secret import Secret
 
+from .bodies import read_completion, read_open
 from .requests import (
     bearer,
     client_address,
@@ -108,7 +108,8 @@ class API:
     async def complete(self, request: Request) -> Response:
         verifier = _verifier(request)
         body = await read_body(request, MAX_BODY)
-        await self.relay.complete(request.path_params["login_id"], verifier, body)
+        login_id = request.path_params["login_id"]
+        await self.relay.complete(login_id, verifier, lambda: read_completion(body))
         return Response(status_code=204)
 
     async def collect(self, request: Request) -> Response:

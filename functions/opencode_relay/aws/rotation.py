@@ -11,11 +11,12 @@ import os
 from typing import Any
 from urllib.request import Request, urlopen
 
-from opencode_relay.aws import client, log_to_cloudwatch
-from opencode_relay.emf import EMFMetrics
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
-from opencode_relay.parameters import KeyParameters
+from opencode_relay.keys.parameters import KeyParameters
+
+from .function import client, log_to_cloudwatch
+from .metrics import EMFMetrics
 
 _ANSWER = 10  # seconds
 

@@ -13,7 +13,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.keyring import BACKDATED, Key, Purpose, Ring
+
+from .key import Key, Purpose
+from .ring import BACKDATED, Ring
 
 FRESH = 300  # seconds that a read ring is used: well under the head start of a new key
 

@@ -12,9 +12,10 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from opencode_relay.housekeeping import Housekeeping
 from opencode_relay.relay import Relay
 from opencode_relay.web.app import make_app
+
+from .housekeeping import Housekeeping
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
 _GRACE = 5  # seconds that requests have to end after SIGTERM

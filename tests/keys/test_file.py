@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.keyfile import KeyFile
-from opencode_relay.keyring import BACKDATED, HEAD_START, KEPT, MAX_AGE, Purpose
+from opencode_relay.keys.file import KeyFile
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import BACKDATED, HEAD_START, KEPT, MAX_AGE
 
 from tests.support.clock import Clock
 
 ROTATE = """
 import sys
 from pathlib import Path
-from opencode_relay.keyfile import KeyFile
+from opencode_relay.keys.file import KeyFile
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(10):

@@ -18,18 +18,19 @@ import typer
 from starlette.types import ASGIApp
 
 from opencode_relay.cli.catch import PATH, PORT, Catcher, listen
-from opencode_relay.cli.demo_idp import CLIENT_ID, IdP, challenge_of
-from opencode_relay.cli.demo_person import Person
-from opencode_relay.cli.demo_told import DemoFailed, Told
 from opencode_relay.cli.home import AsJSON, Home
 from opencode_relay.cli.loopback import Loopback
 from opencode_relay.client import Client, OpenLogin
 from opencode_relay.instances import Instance
-from opencode_relay.keyring import Keys
+from opencode_relay.keys.held import Keys
 from opencode_relay.relay import Relay
 from opencode_relay.secret import Secret
 from opencode_relay.settings import Settings
 from opencode_relay.web.app import make_app
+
+from .idp import CLIENT_ID, IdP, challenge_of
+from .person import Person
+from .told import DemoFailed, Told
 
 _PROVIDER = "The demo's identity provider"
 

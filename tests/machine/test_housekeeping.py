@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opencode_relay import housekeeping
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.housekeeping import ROTATE, SWEEP, TICK, Housekeeping
-from opencode_relay.keyfile import KeyFile
-from opencode_relay.keyring import MAX_AGE, Keys, Purpose
+from opencode_relay.keys.file import KeyFile
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import MAX_AGE
+from opencode_relay.machine import housekeeping
+from opencode_relay.machine.housekeeping import ROTATE, SWEEP, TICK, Housekeeping
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore

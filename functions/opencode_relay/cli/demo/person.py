@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from opencode_relay.cli.demo_told import DemoFailed, Told
 from opencode_relay.secret import Secret
+
+from .told import DemoFailed, Told
 
 NAME = "ada"
 

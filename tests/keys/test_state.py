@@ -6,9 +6,11 @@ from base64 import urlsafe_b64encode
 
 import jwt
 import pytest
-from opencode_relay import state
 from opencode_relay.errors import Refused
-from opencode_relay.keyring import Keys, Purpose, Ring
+from opencode_relay.keys import state
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.ring import Ring
 
 from tests.support.clock import START
 

@@ -15,12 +15,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opencode_relay.cli.checks import Check, Finding, NotTried, Wrong, carry_out, certificate
-from opencode_relay.cli.doctor_instance import HELD, InstanceExamination
 from opencode_relay.cli.home import AsJSON
 from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin
 from opencode_relay.errors import ConfigError
 from opencode_relay.response import LEEWAY
+
+from .checks import Check, Finding, NotTried, Wrong, carry_out, certificate
+from .instance import HELD, InstanceExamination
 
 _MARKS = {True: "✓", False: "✗", None: "-"}
 _CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")

@@ -7,7 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.keyring import HEAD_START, KEPT, LOOK_AGAIN, MAX_AGE, Key, Keys, Purpose, Ring
+from opencode_relay.keys.held import LOOK_AGAIN, Keys
+from opencode_relay.keys.key import Key, Purpose
+from opencode_relay.keys.ring import HEAD_START, KEPT, MAX_AGE, Ring
 from opencode_relay.login import RELEASE_KEEPS
 
 from tests.support.clock import START, Clock

@@ -27,15 +27,17 @@ from mangum import Mangum
 
 import opencode_relay.web.app  # noqa: F401  # every function needs it: here, while gc is off
 from opencode_relay import __version__
-from opencode_relay.emf import EMFMetrics
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
-from opencode_relay.keyring import Keys, Purpose
+from opencode_relay.keys.held import Keys
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.parameters import FRESH, KeyParameters
 from opencode_relay.pace import retry_after
-from opencode_relay.parameters import FRESH, KeyParameters
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.dynamodb import DynamoDBStore
+
+from .metrics import EMFMetrics
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

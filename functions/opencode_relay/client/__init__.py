@@ -37,7 +37,7 @@ from joserfc.jwk import ECKey
 
 from opencode_relay import addresses, response
 from opencode_relay.errors import ConfigError, RelayError
-from opencode_relay.keyring import LOOK_AGAIN
+from opencode_relay.keys.held import LOOK_AGAIN
 from opencode_relay.secret import Secret
 
 Result = TypeVar("Result")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.keyfile import KeyFile
+from opencode_relay.keys.file import KeyFile
 from opencode_relay.relay import Relay
 from opencode_relay.stores.sqlite import SQLiteStore
 

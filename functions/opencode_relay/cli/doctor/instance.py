@@ -11,7 +11,8 @@ import os
 import httpx
 
 from opencode_relay import addresses
-from opencode_relay.cli.checks import Check, Finding, NotTried, Wrong, carry_out, certificate
+
+from .checks import Check, Finding, NotTried, Wrong, carry_out, certificate
 
 MARK = "opencode-relay"
 PASSWORD_SEEN = "opencode-relay-authorization"  # noqa: S105  # a header's name

@@ -1,16 +1,29 @@
-"""The forms of JOSE that the relay writes itself: P-256 keys (RFC 7518 §6.2.1), compact parts.
-
-Instances, whose answers come from elsewhere, verify and decrypt by libraries: see `unseal`. The
-relay only writes, and a library for that takes a tenth of a cold start on AWS.
-"""
+"""P-256 keys and their JWKs (RFC 7518 §6.2.1), and the compact parts of a JWE."""
 
 from __future__ import annotations
 
 import json
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    derive_private_key,
+)
+
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256 (SEC 2)
+
+
+def new_private_key() -> EllipticCurvePrivateKey:
+    """Make a P-256 key of the kernel's random numbers.
+
+    OpenSSL keeps a generator of its own in memory, and every copy of a Lambda snapshot that holds
+    it would make the same "random" keys.
+    """
+    return derive_private_key(1 + secrets.randbelow(_ORDER - 1), SECP256R1())
 
 
 def base64url(content: bytes) -> str:

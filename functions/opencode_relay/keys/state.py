@@ -14,10 +14,12 @@ import re
 from base64 import urlsafe_b64decode
 from typing import Any
 
-from .errors import Refused
-from .jose import base64url, segment
-from .keyring import Keys, Purpose
-from .secret import same
+from opencode_relay.errors import Refused
+from opencode_relay.secret import same
+
+from .held import Keys
+from .key import Purpose
+from .p256 import base64url, segment
 
 _TYP = {Purpose.STATE: "login-state+jwt", Purpose.CONFIRM: "login-confirm+jwt"}
 _AUD = {Purpose.STATE: "login-state", Purpose.CONFIRM: "login-confirm"}

@@ -8,10 +8,12 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 
-from . import names
-from .keyring import Keys, Purpose
-from .login import Login
-from .secret import Secret, same
+from opencode_relay import names
+from opencode_relay.login import Login
+from opencode_relay.secret import Secret, same
+
+from .held import Keys
+from .key import Purpose
 
 
 def pairing_hash(keys: Keys, login_id: str, opened_at: float, code: str) -> str:

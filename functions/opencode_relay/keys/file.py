@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import StoreUnavailable
-from .keyring import BACKDATED, Ring
+from opencode_relay.errors import StoreUnavailable
+
+from .ring import BACKDATED, Ring
 
 
 class KeyFile:

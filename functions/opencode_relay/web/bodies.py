@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
-from . import jose, names
-from .errors import Refused
-from .login import Confirmation, Delivery
+from opencode_relay import names
+from opencode_relay.admission import OpenRequest
+from opencode_relay.errors import Refused
+from opencode_relay.keys import p256
+from opencode_relay.login import Confirmation, Delivery
 
 _MEMBERS = {
     "collect_challenge",
@@ -27,20 +28,6 @@ _ISSUER = re.compile("https?://[!-~]{1,250}")
 _COORDINATE = re.compile("[A-Za-z0-9_-]{43}")
 _PRIVATE = {"d", "k", "p", "q", "dp", "dq", "qi", "oth"}
 _CODE = re.compile("[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRequest:
-    """A checked body of `POST /v1/logins`."""
-
-    collect_challenge: str
-    encryption_key: str
-    delivery: Delivery
-    return_url: str | None
-    completion_code: bool
-    name: str | None
-    provider: str | None
-    idp_issuer: str | None
 
 
 def read_open(body: bytes) -> OpenRequest:
@@ -93,7 +80,7 @@ def public_key(jwk: object) -> str:
         if not (isinstance(part, str) and _COORDINATE.fullmatch(part)):
             raise _wrong(f"{field}: x and y are 32 bytes in base64url.")
     try:
-        jose.public_key(str(x), str(y))
+        p256.public_key(str(x), str(y))
     except ValueError:
         raise _wrong(f"{field}: the point is not on the curve.") from None
     return f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
