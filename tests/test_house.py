@@ -14,7 +14,7 @@ MEDIAN = 100
 FLOORS = (
     {"errors", "secret", "login", "names", "addresses", "events", "doorbells", "pace"},
     {"keys", "stores", "instances", "settings"},
-    {"response", "admission"},
+    {"response", "admission", "lookup", "outcomes"},
     {"relay", "client"},
     {"web"},
     {"machine", "aws"},

@@ -11,8 +11,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from . import login, names, pace
 from .addresses import bucket
@@ -24,6 +23,8 @@ from .keys import proofs, state
 from .keys.held import Keys
 from .keys.key import Purpose
 from .login import Change, Confirmation, Delivery, Login, Status
+from .lookup import Lookup
+from .outcomes import Collected, ConfirmForm, Opened, Received
 from .secret import Secret, same
 from .settings import Settings
 
@@ -33,45 +34,6 @@ if TYPE_CHECKING:
 MAX_ADDRESS = 7500  # bytes of a redirect; proxies refuse request lines over 8 kB
 WAKING = 3  # turns of the event loop that a bell takes to be heard and answered
 BUSY = 5  # seconds to stay away where there was no place to wait, or another waiter took it
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    login: Login
-    state: Secret
-    pairing_code: Secret | None
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What the browser that brought a callback is to be shown; `page` says which of the rest."""
-
-    page: Literal["confirm", "completion", "onward", "idp_error"]
-    login: Login
-    sealed: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    completion_code: str = field(default="", repr=False)
-    address: str = field(default="", repr=False)
-    error: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmForm:
-    """The confirm page's form, as it came."""
-
-    token: str = field(repr=False)
-    sealed: str = field(repr=False)
-    decision: str
-    pairing_code: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """A sealed response, or else the status and the pace (seconds) at which to ask again."""
-
-    status: Status
-    sealed: str | None = field(default=None, repr=False)
-    retry_after: int = 0
 
 
 class Relay:
@@ -100,6 +62,7 @@ class Relay:
         self.bells = Doorbells(settings.max_waiters)
         self.admission = Admission(settings, store, self.events, clock)
         self.now = clock
+        self._logins = Lookup(store, clock)
         self._poll = poll
 
     async def open(self, caller: Caller, request: OpenRequest) -> Opened:
@@ -149,7 +112,7 @@ class Relay:
 
         now = self.now()
         claims = state.read(self.keys, Purpose.STATE, self.issuer, token, now)
-        found = await self._known(claims["jti"])
+        found = await self._logins.known(claims["jti"])
         again = found.status is Status.HELD and same(
             proofs.fingerprint(self.keys, found, params), found.fingerprint or ""
         )
@@ -214,7 +177,7 @@ class Relay:
             raise Refused("token-invalid")
         if form.decision not in {"allow", "deny"}:
             raise Refused("decision-unknown")
-        found, rendering = await self._known(claims["jti"]), claims["rid"]
+        found, rendering = await self._logins.known(claims["jti"]), claims["rid"]
         wanted = Status.RELEASED if form.decision == "allow" else Status.DECLINED
         pressed_again = found.status is wanted and same(found.rendering or "", rendering)
         if found.status is not Status.PENDING and not pressed_again:
@@ -237,7 +200,7 @@ class Relay:
 
         `read` gives it in its one form, or raises Refused; it is asked only where a code is due.
         """
-        found = await self._own(login_id, verifier)
+        found = await self._logins.own(login_id, verifier)
         if found.confirmation is not Confirmation.COMPLETION_CODE:
             raise Refused("completion-not-expected", "This login is not confirmed by such a code.")
         if found.status is Status.PENDING:
@@ -269,7 +232,7 @@ class Relay:
     ) -> Collected:
         """Give out the sealed response, waiting as long as asked, or until `gone` returns."""
         began = time.monotonic()
-        found = await self._own(login_id, verifier)
+        found = await self._logins.own(login_id, verifier)
         if found.delivery is Delivery.REDIRECT:
             detail = "The response comes with the person's browser only."
             raise Refused("delivery-is-redirect", detail)
@@ -283,7 +246,7 @@ class Relay:
                 return self._collected(found, BUSY)
             while True:
                 # Read only after the bell hangs: a release in between would ring at nobody.
-                found = await self._own(login_id, verifier)
+                found = await self._logins.own(login_id, verifier)
                 left = until - time.monotonic()
                 if found.status is Status.RELEASED or left <= 0 or bell.gone:
                     return self._collected(found, 0)
@@ -303,37 +266,11 @@ class Relay:
 
     async def finish(self, login_id: str, verifier: Secret) -> None:
         """End a login for its instance; nothing happens to one that is over or somebody else's."""
-        found = await self._read(login_id)
+        found = await self._logins.read(login_id)
         if found is not None and proofs.verifier_fits(verifier, found):
             change = login.end(found, self.now())
             if change is not None and not await self._move(found, change, "instance"):
                 await self.finish(login_id, verifier)
-
-    async def _read(self, login_id: str) -> Login | None:
-        found = await self.store.get(login_id)
-        return found and found.at(self.now())
-
-    async def _known(self, login_id: str) -> Login:
-        found = await self._read(login_id)
-        if found is None:
-            raise Refused("login-over")
-        if found.status is Status.EXPIRED:
-            raise Refused("login-expired", login=found)
-        return found
-
-    async def _own(self, login_id: str, verifier: Secret) -> Login:
-        """Return a login to its instance. The same 404 for no login and for a wrong verifier."""
-        found = await self._read(login_id)
-        if (
-            found is None
-            or found.status is Status.FINISHED
-            or not proofs.verifier_fits(verifier, found)
-        ):
-            detail = "There is no such login, or the verifier is not this login's."
-            raise Refused("login-not-found", detail)
-        if found.status not in login.OPEN:
-            raise Refused(f"login-{found.status}", _OVER[found.status])
-        return found
 
     async def _move(self, found: Login, change: Change, cause: str) -> bool:
         """Carry out a change that ends waiting, and wake who waits. False: another was quicker."""
@@ -344,13 +281,6 @@ class Relay:
                 await asyncio.sleep(0)
         self.events.tell(change.values["status"], cause, login_id=found.id)
         return True
-
-
-_OVER = {
-    Status.EXPIRED: "The login's time is over: open another one.",
-    Status.DECLINED: "The person pressed Deny.",
-    Status.CANCELLED: "The login was cancelled: open another one.",
-}
 
 
 def _wrong_completion(tries: int) -> Refused:

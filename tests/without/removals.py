@@ -104,11 +104,11 @@ PEOPLE: dict[str, dict[str, list[Edit]]] = {
             ),
             edit(
                 "relay",
-                "    async def _read(self",
+                "    async def _move(self",
                 "    async def finish_unasked(self, found: Login) -> None:\n"
                 "        await self.store.apply(found.id, login.cancel(found, self.now()))\n"
                 '        raise Refused("issuer-mismatch", login=found)\n\n'
-                "    async def _read(self",
+                "    async def _move(self",
             ),
         ],
         "HEAD acts like GET": [edit("web.app", '- {"HEAD"}', '| {"HEAD"}')],
@@ -387,7 +387,7 @@ LIMITS: dict[str, dict[str, list[Edit]]] = {
         ],
         "the answer tells whose it is": [
             edit(
-                "relay",
+                "lookup",
                 '"There is no such login, or the verifier is not this login\'s."',
                 'f"It is {found and found.status}"',
             )

@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from opencode_relay.errors import Refused
 from opencode_relay.login import Login, Status
-from opencode_relay.relay import ConfirmForm, Relay
+from opencode_relay.outcomes import ConfirmForm
+from opencode_relay.relay import Relay
 
 from .pages import About, Pages, Refusal
 from .problems import RETRY_SOON
