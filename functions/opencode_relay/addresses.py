@@ -13,6 +13,7 @@ _HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})*)+")
 _DEFAULT_PORT = {"http": 80, "https": 443}
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 MAX_RETURN_URL = 512  # leaves most of the 7,500 bytes of a redirect to the sealed response
 
 
@@ -75,15 +76,37 @@ def secure(url: str) -> bool:
 
 def bucket(address: str) -> str:
     """Return what one caller cannot change at will: an IPv4 address, or an IPv6 /64."""
+    return _network(address, 64)
+
+
+def wide_bucket(address: str) -> str:
+    """Return what one caller of many addresses cannot: an IPv4 address, or an IPv6 /48."""
+    return _network(address, 48)
+
+
+def _network(address: str, bits: int) -> str:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
-    return str(ip)
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    inner = _ipv4_inside(ip)
+    if inner:
+        return str(inner)
+    host = 128 - bits
+    return str(ipaddress.ip_network((int(ip) >> host << host, bits)))
+
+
+def _ipv4_inside(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Read the IPv4 address that an IPv6 address only clothes.
+
+    Mapped (RFC 4291), 6to4 (RFC 3056), Teredo's client (RFC 4380), NAT64 (RFC 6052): who has one
+    such IPv4 address has 2**16 networks and more, or shares one with the whole IPv4 internet.
+    """
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 def _canonical_host(host: str) -> bool:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .addresses import bucket
-from .errors import Refused
+from .addresses import bucket, wide_bucket
+from .errors import Refused, StoreUnavailable
 from .events import Events
 from .instances import Instance, instance_id_of
-from .login import Confirmation, Delivery
+from .login import Confirmation, Delivery, Login
 from .secret import Secret
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .stores import Store
+
+
+WIDE = 4  # times the limit of an address that an IPv6 /48 has: some are one caller, some a town
+_HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,14 @@ class OpenRequest:
     idp_issuer: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Where a try was counted."""
+
+    counters: tuple[str, ...]
+    minute: int
+
+
 class Admission:
     """Checks keys and counts tries, by the minute. A limit of 0 is none."""
 
@@ -54,7 +67,6 @@ class Admission:
 
     async def admit(self, key: Secret | None, address: str) -> Caller:
         """Decide who may open a login. A key that is sent and wrong is never taken as absent."""
-        limit = self._settings.address_limit
         if key is None:
             if self._settings.enrolment == "closed":
                 raise Refused(
@@ -62,7 +74,7 @@ class Admission:
                     "Send the instance key as `Authorization: Bearer ocr_…`; the relay's operator "
                     "makes one with `opencode-relay instances add`.",
                 )
-            await self._limit(f"open {bucket(address)}", limit)
+            await self._limit_address("open", address)
             return Caller(None, address)
         try:
             instance = await self._store.get_instance(instance_id_of(key))
@@ -71,7 +83,7 @@ class Admission:
                 raise Refused("instance-key-invalid", detail)
         except Refused:
             self._events.tell("key_refused")
-            await self._limit(f"key {bucket(address)}", limit)
+            await self._limit_address("key", address)
             raise
         await self._limit(f"open {instance.id}", self._settings.open_limit)
         return Caller(instance, address)
@@ -99,18 +111,63 @@ class Admission:
             return Confirmation.COMPLETION_CODE
         return Confirmation.PAIRING_CODE
 
-    async def may_try_code(self, address: str) -> None:
-        """Raise Refused `rate-limited` after too many wrong pairing codes from an address."""
+    async def hold(self, caller: Caller) -> None:
+        """Count one more login that is held open by somebody who is not enrolled.
+
+        Raises Refused `rate-limited` where there are too many: each is a row in the store, and a
+        limit by address does not bound what many addresses hold together.
+        """
+        most = self._settings.unenrolled_logins
+        if caller.instance is None and most:
+            now = self._now()
+            ends = self._ends(now)
+            await self._store.hit(_HELD, ends)
+            if await self._store.count(_HELD, range(_minute(now), ends + 1)) > most:
+                await self._store.take_back(_HELD, ends)
+                raise self._too_many("held")
+
+    async def let_go(self, over: Login) -> None:
+        """Count one less, for a login that was open until now; what expires leaves by itself."""
+        if over.instance_id is None and self._settings.unenrolled_logins:
+            with suppress(StoreUnavailable):  # the login is over all the same
+                await self._store.take_back(_HELD, self._ends(over.opened_at))
+
+    def _ends(self, opened_at: float) -> int:
+        return _minute(opened_at + self._settings.login_lifetime)
+
+    async def count_code(self, address: str) -> Try:
+        """Count a try at a pairing code before it is compared: of many at once few are looked at.
+
+        Raises Refused `rate-limited` after too many wrong ones from an address.
+        """
+        return await self._limit_address("pairing", address)
+
+    async def take_back(self, right: Try) -> None:
+        """Only wrong codes count."""
+        for counter in right.counters:
+            await self._store.take_back(counter, right.minute)
+
+    async def _limit_address(self, what: str, address: str) -> Try:
+        """Count per IPv4 address or IPv6 /64, and first per /48, of which some callers have one."""
         limit = self._settings.address_limit
-        if limit and await self._store.count(_pairing(address), self._minute()) >= limit:
-            raise self._too_many("pairing")
+        wide, narrow = f"{what} {wide_bucket(address)}", f"{what} {bucket(address)}"
+        if wide == narrow:
+            return await self._limit(narrow, limit)
+        outer = await self._limit(wide, limit * WIDE)
+        try:
+            inner = await self._limit(narrow, limit)
+        except Refused:
+            await self.take_back(outer)  # or one of them would use up the limit of all
+            raise
+        return Try((*outer.counters, *inner.counters), inner.minute)
 
-    async def count_wrong_code(self, address: str) -> None:
-        await self._store.hit(_pairing(address), self._minute())
-
-    async def _limit(self, counter: str, limit: int) -> None:
-        if limit and await self._store.hit(counter, self._minute()) > limit:
+    async def _limit(self, counter: str, limit: int) -> Try:
+        minute = _minute(self._now())
+        if not limit:
+            return Try((), minute)
+        if await self._store.hit(counter, minute) > limit:
             raise self._too_many(counter.partition(" ")[0])
+        return Try((counter,), minute)
 
     def _too_many(self, what: str) -> Refused:
         self._events.tell("rate_limited", what)
@@ -118,9 +175,6 @@ class Admission:
         detail = f"Too many in this minute: wait {seconds} s."
         return Refused("rate-limited", detail, retry_after=seconds)
 
-    def _minute(self) -> int:
-        return int(self._now() // 60)
 
-
-def _pairing(address: str) -> str:
-    return f"pairing {bucket(address)}"
+def _minute(seconds: float) -> int:
+    return int(seconds // 60)

@@ -20,6 +20,12 @@ _OVER = {
 }
 
 
+def not_found() -> Refused:
+    """The same for no login, for one that is over, and for a verifier of another."""
+    detail = "There is no such login, or the verifier is not this login's."
+    return Refused("login-not-found", detail)
+
+
 class Lookup:
     """Reads logins off a store by the clock; what has expired is never given out as open."""
 
@@ -53,8 +59,7 @@ class Lookup:
             or found.status is Status.FINISHED
             or not proofs.verifier_fits(verifier, found)
         ):
-            detail = "There is no such login, or the verifier is not this login's."
-            raise Refused("login-not-found", detail)
+            raise not_found()
         if found.status not in OPEN:
             raise Refused(f"login-{found.status}", _OVER[found.status])
         return found

@@ -91,6 +91,7 @@ class Relay:
             pairing_hash=code and proofs.pairing_hash(self.keys, login_id, now, code),
         )
         token = state.make(self.keys, Purpose.STATE, self.issuer, login_id, now, expires_at)
+        await self.admission.hold(caller)
         await self.store.create(new)
         who = new.instance_id
         self.events.tell("opened", new.confirmation, login_id=login_id, instance_id=who)
@@ -183,11 +184,11 @@ class Relay:
         if found.status is not Status.PENDING and not pressed_again:
             raise Refused("login-over", login=found)
         if wanted is Status.RELEASED:
-            await self.admission.may_try_code(address)
+            counted = await self.admission.count_code(address)
             if not proofs.pairing_code_fits(self.keys, found, form.pairing_code):
                 self.events.tell("pairing_code_wrong", login_id=found.id)
-                await self.admission.count_wrong_code(address)
                 return found
+            await self.admission.take_back(counted)
             change = login.release(found, now, response=form.sealed, rendering=rendering)
         else:
             change = login.decline(now, rendering=rendering)
@@ -276,6 +277,8 @@ class Relay:
         """Carry out a change that ends waiting, and wake who waits. False: another was quicker."""
         if not await self.store.apply(found.id, change):
             return False
+        if change.values["status"] not in login.OPEN:
+            await self.admission.let_go(found)
         if self.bells.ring(found.id):
             for _ in range(WAKING):  # who waits is answered before this caller
                 await asyncio.sleep(0)

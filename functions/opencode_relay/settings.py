@@ -95,6 +95,11 @@ class Settings:
         _whole(0, 1_000_000),
         "a minute per client address: unenrolled, refused keys, wrong pairing codes; 0: any",
     )
+    unenrolled_logins: int = _setting(
+        1000,
+        _whole(0, 1_000_000),
+        "logins that callers who are not enrolled hold open at a time, all together; 0: any",
+    )
     metrics_port: int = _setting(
         0, _whole(0, 65535), "loopback port of the Prometheus metrics; 0: none"
     )

@@ -94,14 +94,16 @@ async def test_a_removed_instances_name_is_free_again(store: Store) -> None:
 
 # Counters
 
+THIS = range(MINUTE, MINUTE + 1)
+
 
 async def test_a_counter_begins_with_nothing(store: Store) -> None:
-    assert await store.count("x", MINUTE) == 0
+    assert await store.count("x", THIS) == 0
 
 
 async def test_hits_are_summed(store: Store) -> None:
     assert [await store.hit("x", MINUTE) for _ in range(3)] == [1, 2, 3]
-    assert await store.count("x", MINUTE) == 3
+    assert await store.count("x", THIS) == 3
 
 
 async def test_counters_and_minutes_are_apart(store: Store) -> None:
@@ -114,4 +116,24 @@ async def test_hits_at_once_are_all_counted(open_store: OpenStore) -> None:
     stores = [open_store(), open_store()]
     found = await asyncio.gather(*(stores[n % 2].hit("x", MINUTE) for n in range(20)))
     assert sorted(found) == list(range(1, 21))
-    assert await stores[0].count("x", MINUTE) == 20
+    assert await stores[0].count("x", THIS) == 20
+
+
+async def test_minutes_are_summed(store: Store) -> None:
+    for minute in (MINUTE - 1, MINUTE, MINUTE, MINUTE + 3):
+        await store.hit("x", minute)
+    await store.hit("y", MINUTE)
+    assert await store.count("x", range(MINUTE, MINUTE + 4)) == 3
+    assert await store.count("x", range(MINUTE, MINUTE + 3)) == 2
+
+
+async def test_a_hit_is_taken_back_once(store: Store) -> None:
+    await store.hit("x", MINUTE)
+    await store.hit("x", MINUTE)
+    await store.take_back("x", MINUTE)
+    assert await store.count("x", THIS) == 1
+    for _ in range(2):
+        await store.take_back("x", MINUTE)
+    await store.take_back("nothing", MINUTE)
+    assert await store.count("x", THIS) == 0
+    assert await store.count("nothing", THIS) == 0

@@ -5,36 +5,16 @@ import hmac
 import re
 
 import pytest
+from opencode_relay.keys import proofs
+from opencode_relay.keys.held import Keys
 from opencode_relay.keys.ring import Ring
-from opencode_relay.login import Change, Login, Status
-from opencode_relay.stores import Store
+from opencode_relay.login import Login, Status
 
 from tests.threats.conftest import Make
+from tests.threats.stores import Yielding
 from tests.threats.world import HERE, THERE, WRONG, World, code_on, new_verifier, until
 
 PATIENCE = 5  # seconds until a request counts as not answered
-
-
-class Yielding:
-    """A store whose calls let others in between, as one over a network does."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def get(self, login_id: str) -> Login | None:
-        await asyncio.sleep(0)
-        return await self._store.get(login_id)
-
-    async def apply(self, login_id: str, change: Change) -> bool:
-        await asyncio.sleep(0)
-        return await self._store.apply(login_id, change)
-
-    async def count_try(self, login_id: str, now: float) -> int | None:
-        await asyncio.sleep(0)
-        return await self._store.count_try(login_id, now)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
 
 
 class TestRateLimitDodgedByAnotherIPv6Address:
@@ -224,6 +204,34 @@ class TestGuessing:
         assert tries_left == [1, 2, 3, 4]
         row = await world.row(login)
         assert (row.status, row.tries, row.response) == (Status.CANCELLED, 5, None)
+
+    async def test_parallel_pairing_codes_are_counted_before_they_are_compared(
+        self, make_world: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = await make_world(around=Yielding, address_limit=20)
+        login = await world.open()
+        page = await world.callback(login)
+        compared = 0
+        real = proofs.pairing_code_fits
+
+        def watched(keys: Keys, found: Login, typed: str) -> bool:
+            nonlocal compared
+            compared += 1
+            return real(keys, found, typed)
+
+        monkeypatch.setattr(proofs, "pairing_code_fits", watched)
+        pressed = [world.press(page, code=f"{n:04}-0000") for n in range(90)]
+        statuses = [answer.status_code for answer in await asyncio.gather(*pressed)]
+        assert (statuses.count(422), statuses.count(429)) == (20, 70)
+        assert compared == 20
+
+    async def test_a_right_pairing_code_uses_no_try(self, make_world: Make) -> None:
+        world = await make_world(address_limit=2)
+        for _ in range(5):
+            login = await world.open()
+            page = await world.callback(login)
+            for _again in range(2):  # pressed twice
+                assert (await world.press(page, code=login.pairing_code)).status_code == 303
 
     async def test_five_wrong_codes_end_the_login(self, world: World) -> None:
         login = await world.open(confirmation="completion_code")

@@ -1,7 +1,15 @@
 """URLs in the one form in which they are compared, and addresses as limits count them."""
 
 import pytest
-from opencode_relay.addresses import MAX_RETURN_URL, bucket, is_loopback, origin, return_url, secure
+from opencode_relay.addresses import (
+    MAX_RETURN_URL,
+    bucket,
+    is_loopback,
+    origin,
+    return_url,
+    secure,
+    wide_bucket,
+)
 from opencode_relay.errors import ConfigError
 
 ORIGINS = [
@@ -160,6 +168,10 @@ def test_a_hostile_return_url_is_refused(url: str) -> None:
         ("2001:db8::1", "2001:db8::/64"),
         ("2001:db8:0:0:ffff:ffff:ffff:ffff", "2001:db8::/64"),
         ("2001:db8:0:1::", "2001:db8:0:1::/64"),
+        ("2002:cb00:7107:1::2", "203.0.113.7"),  # 6to4
+        ("2002:cb00:7107:ffff::9", "203.0.113.7"),
+        ("64:ff9b::203.0.113.7", "203.0.113.7"),  # NAT64
+        ("2001:0:4136:e378:8000:63bf:34ff:8ef8", "203.0.113.7"),  # Teredo's client
         ("testclient", "unknown"),
         ("", "unknown"),
         ("203.0.113.7:80", "unknown"),
@@ -167,6 +179,21 @@ def test_a_hostile_return_url_is_refused(url: str) -> None:
 )
 def test_an_address_is_counted_as_what_its_holder_cannot_change(address: str, counted: str) -> None:
     assert bucket(address) == counted
+    if counted != "unknown" and "/" not in counted:
+        assert wide_bucket(address) == counted
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("2001:db8:1:2::3", "2001:db8:1::/48"),
+        ("2001:db8:1:ffff::", "2001:db8:1::/48"),
+        ("2001:db8:2::", "2001:db8:2::/48"),
+        ("testclient", "unknown"),
+    ],
+)
+def test_a_wide_count_is_of_all_that_one_site_has(address: str, counted: str) -> None:
+    assert wide_bucket(address) == counted
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,13 @@ class Store(Protocol):
         """Count one more in this minute (Unix time / 60) and return the sum."""
         ...
 
-    async def count(self, counter: str, minute: int) -> int: ...
+    async def take_back(self, counter: str, minute: int) -> None:
+        """Count one less in this minute, where anything is counted."""
+        ...
+
+    async def count(self, counter: str, minutes: range) -> int:
+        """Return the sum over these minutes."""
+        ...
 
     async def add_instance(self, instance: Instance) -> bool:
         """Return False where the name is taken."""

@@ -125,9 +125,20 @@ class DynamoDBStore:
         )
         return int(done["Attributes"]["n"]["N"])
 
-    async def count(self, counter: str, minute: int) -> int:
-        item = await self._get(self._logins, f"count#{counter}#{minute}")
-        return int(item["n"]["N"]) if item else 0
+    async def take_back(self, counter: str, minute: int) -> None:
+        await self._conditional(
+            self._db.update_item,
+            TableName=self._logins,
+            Key=_key(f"count#{counter}#{minute}"),
+            ConditionExpression="n > :none",
+            UpdateExpression="ADD n :less",
+            ExpressionAttributeValues=_item({":none": 0, ":less": -1}),
+        )
+
+    async def count(self, counter: str, minutes: range) -> int:
+        keys = [f"count#{counter}#{minute}" for minute in minutes]
+        found = await asyncio.gather(*(self._get(self._logins, key) for key in keys))
+        return sum(int(item["n"]["N"]) for item in found if item)
 
     async def add_instance(self, instance: Instance) -> bool:
         new = "attribute_not_exists(pk)"

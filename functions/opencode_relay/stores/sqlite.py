@@ -138,10 +138,15 @@ class SQLiteStore:
         )
         return int(rows[0]["n"])
 
-    async def count(self, counter: str, minute: int) -> int:
-        where = "minute = ? AND counter = ?"
-        rows = self._run(f"SELECT n FROM counters WHERE {where}", [minute, counter])
-        return int(rows[0]["n"]) if rows else 0
+    async def take_back(self, counter: str, minute: int) -> None:
+        where = "minute = ? AND counter = ? AND n > 0"
+        self._run(f"UPDATE counters SET n = n - 1 WHERE {where}", [minute, counter])
+
+    async def count(self, counter: str, minutes: range) -> int:
+        where = "counter = ? AND minute >= ? AND minute < ?"
+        values = [counter, minutes.start, minutes.stop]
+        rows = self._run(f"SELECT coalesce(sum(n), 0) FROM counters WHERE {where}", values)
+        return int(rows[0][0])
 
     async def add_instance(self, instance: Instance) -> bool:
         row = _row(instance)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from opencode_relay import __version__
 from opencode_relay.errors import Refused
 from opencode_relay.login import Confirmation
+from opencode_relay.lookup import not_found
 from opencode_relay.relay import Relay
 from opencode_relay.secret import Secret
 
@@ -26,6 +27,7 @@ from .requests import (
 
 MAX_BODY = 8192  # bytes
 CACHEABLE = {"Cache-Control": "public, max-age=300"}
+_LOGIN_ID = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
@@ -106,16 +108,15 @@ class API:
         return JSONResponse(answer, 201, {"Location": f"/v1/logins/{login.id}"})
 
     async def complete(self, request: Request) -> Response:
-        verifier = _verifier(request)
+        verifier, login_id = _verifier(request), _login_id(request)
         body = await read_body(request, MAX_BODY)
-        login_id = request.path_params["login_id"]
         await self.relay.complete(login_id, verifier, lambda: read_completion(body))
         return Response(status_code=204)
 
     async def collect(self, request: Request) -> Response:
-        verifier = _verifier(request)
+        verifier, login_id = _verifier(request), _login_id(request)
         collected = await self.relay.collect(
-            request.path_params["login_id"],
+            login_id,
             verifier,
             lambda: wait_seconds(request, self.relay.settings.max_wait),
             lambda: disconnected(request),
@@ -126,7 +127,8 @@ class API:
         return JSONResponse({"status": collected.status}, 202, pace)
 
     async def finish(self, request: Request) -> Response:
-        await self.relay.finish(request.path_params["login_id"], _verifier(request))
+        verifier, login_id = _verifier(request), _login_id(request)
+        await self.relay.finish(login_id, verifier)
         return Response(status_code=204)
 
 
@@ -136,3 +138,11 @@ def _verifier(request: Request) -> Secret:
         detail = "Send the login's verifier (43 to 128 characters) as `Authorization: Bearer …`."
         raise Refused("verifier-required", detail)
     return verifier
+
+
+def _login_id(request: Request) -> str:
+    """Check the form before any store is asked: what is no id may be no key of a table either."""
+    login_id: str = request.path_params["login_id"]
+    if not _LOGIN_ID.fullmatch(login_id):
+        raise not_found()
+    return login_id
