@@ -117,14 +117,65 @@ async def test_catch_answers_only_its_path(browser: httpx.AsyncClient, path: str
     assert (await browser.get(path, params={"state": _state()})).status_code == 404
 
 
-async def test_catch_once_lingers(monkeypatch: pytest.MonkeyPatch, catcher: catch.Catcher) -> None:
-    """A stray request first, then the person's own within the minute: both are answered."""
-    linger, nap = asyncio.Event(), asyncio.sleep
+class Naps:
+    """Stands for `asyncio.timeout`: each ends when the test says so."""
 
-    async def sleep(seconds: float) -> None:
-        await (linger.wait() if seconds == catch.LINGER else nap(seconds))
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self._running: list[asyncio.Timeout] = []
+        self._timeout = asyncio.timeout
 
-    monkeypatch.setattr("opencode_relay.cli.catch.asyncio.sleep", sleep)
+    def __call__(self, seconds: float) -> asyncio.Timeout:
+        self.asked.append(seconds)
+        self._running.append(self._timeout(None))
+        return self._running[-1]
+
+    def end(self) -> None:
+        self._running[-1].reschedule(0)
+
+
+async def pass_on(passed_on: asyncio.Event) -> None:
+    passed_on.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_forged_answer_does_not_use_the_catcher_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    naps, passed_on = Naps(), asyncio.Event()
+    monkeypatch.setattr(asyncio, "timeout", naps)
+    using = asyncio.create_task(catch.used(passed_on))
+    await pass_on(passed_on)
+    assert naps.asked == [catch.LIFETIME]
+    await pass_on(passed_on)
+    await pass_on(passed_on)  # the minute begins anew
+    assert naps.asked == [catch.LIFETIME, catch.LINGER, catch.LINGER]
+    assert not using.done()
+    naps.end()
+    await using
+
+
+async def test_without_a_second_answer_it_ends_with_the_logins_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    naps, passed_on = Naps(), asyncio.Event()
+    monkeypatch.setattr(asyncio, "timeout", naps)
+    using = asyncio.create_task(catch.used(passed_on))
+    await pass_on(passed_on)
+    naps.end()
+    await using
+    assert naps.asked == [catch.LIFETIME]
+
+
+async def test_catch_once_ends_its_server(
+    monkeypatch: pytest.MonkeyPatch, catcher: catch.Catcher
+) -> None:
+    over = asyncio.Event()
+
+    async def used(passed_on: asyncio.Event) -> None:
+        await passed_on.wait()
+        await over.wait()
+
+    monkeypatch.setattr(catch, "used", used)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     monkeypatch.setattr(catch, "_HOSTS", {f"127.0.0.1:{port}"})
@@ -134,7 +185,7 @@ async def test_catch_once_lingers(monkeypatch: pytest.MonkeyPatch, catcher: catc
             answer = await browser.get(catch.PATH, params={"state": _state(), "code": "x"})
             assert answer.status_code == 200
         assert not serving.done()
-    linger.set()
+    over.set()
     await serving
     listener.close()
 

@@ -112,7 +112,7 @@ PEOPLE: dict[str, dict[str, list[Edit]]] = {
             ),
         ],
         "HEAD acts like GET": [edit("web.app", '- {"HEAD"}', '| {"HEAD"}')],
-        "a prefetch acts": [edit("web.app", 'if "prefetch" in', 'if "nothing" in')],
+        "a prefetch acts": [edit("web.app", 'if fetched_early(scope["headers"]):', "if False:")],
         "a redirect callback ends the login": [
             edit(
                 "relay",

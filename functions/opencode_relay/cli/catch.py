@@ -30,7 +30,8 @@ from opencode_relay.web.requests import parse_once
 PORT = 1455
 PATH = "/auth/callback"
 STATE_BEGINS = "eyJ0eXAiOiJsb2dpbi1zdGF0ZStqd3QiLCJhbGciOiJIUzI1NiI"  # protocol, state
-LINGER = 60  # seconds that `--once` goes on after it passed something on
+LINGER = 60  # seconds that `--once` goes on after it passed a second answer on
+LIFETIME = 600  # seconds that it goes on after the first: any page can send one that is forged
 _HOSTS = {f"{host}:{PORT}" for host in ("localhost", "127.0.0.1", "[::1]")}
 _NAVIGATION = ("navigate", "document")
 
@@ -38,7 +39,7 @@ _NAVIGATION = ("navigate", "document")
 def catch(
     relay: Annotated[str, typer.Option(help="The relay's URL.")],
     once: Annotated[
-        bool, typer.Option("--once", help="End a minute after an answer was passed on.")
+        bool, typer.Option("--once", help="End by itself, some minutes after a sign-in.")
     ] = False,
 ) -> None:
     """Send sign-ins that end on localhost:1455 of this machine on to the relay."""
@@ -113,6 +114,22 @@ def _in_use(wrong: OSError) -> bool:
     return "in use" in (wrong.strerror or "").lower()
 
 
+async def used(passed_on: asyncio.Event) -> None:
+    """Return when no more answers are to be expected.
+
+    The first may be a page's with a forged state, sent to use the catcher up before the person's
+    own comes: so it ends with a login's lifetime, or a minute after the last of several.
+    """
+    await passed_on.wait()
+    left = LIFETIME
+    with contextlib.suppress(TimeoutError):
+        while True:
+            passed_on.clear()
+            async with asyncio.timeout(left):
+                await passed_on.wait()
+            left = LINGER
+
+
 async def _serve(catcher: Catcher, listeners: list[socket.socket], *, once: bool) -> None:
     config = uvicorn.Config(
         catcher.app,
@@ -127,13 +144,11 @@ async def _serve(catcher: Catcher, listeners: list[socket.socket], *, once: bool
     )
     server = uvicorn.Server(config)
 
-    async def end_after_the_first() -> None:
-        # Not at once: a stray request must not use the catcher up before the person's own.
-        await catcher.passed_on.wait()
-        await asyncio.sleep(LINGER)
+    async def end() -> None:
+        await used(catcher.passed_on)
         server.should_exit = True
 
-    ending = asyncio.create_task(end_after_the_first()) if once else None
+    ending = asyncio.create_task(end()) if once else None
     try:
         await server.serve(sockets=listeners)
     finally:

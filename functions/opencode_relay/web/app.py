@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from opencode_relay.relay import Relay
 from .api import API
 from .headers import EVERYWHERE, HSTS
 from .problems import problem, unavailable
+from .requests import fetched_early
 
 if TYPE_CHECKING:
     from .browser import Browser
@@ -42,7 +42,9 @@ class Answers:
         if self._browser and wanted:
             return self._browser.anywhere(refused, headers or {})
         if refused.code == "prefetch":
-            refused = unavailable("The request says that it is a prefetch (Sec-Purpose).")
+            refused = unavailable(
+                "The request says that it is a prefetch or a preview (Sec-Purpose)."
+            )
         return problem(self._issuer, refused, headers)
 
     def to(self, request: Request, wrong: Exception) -> Response:
@@ -95,7 +97,7 @@ class Guard:
         scope["app"] = self  # or the router would answer 404 and 405 itself
         try:
             app = self._app
-            if "prefetch" in Headers(scope=scope).get("sec-purpose", "").lower():
+            if fetched_early(scope["headers"]):
                 app = self._answers.answer(Request(scope), Refused("prefetch"))
             await app(scope, receive, send_with_headers)
         except Exception as wrong:

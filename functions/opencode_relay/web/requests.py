@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -9,6 +11,8 @@ from starlette.requests import Request
 from opencode_relay.errors import Refused
 from opencode_relay.secret import Secret
 
+_PURPOSE = {b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"}
+_EARLY = re.compile(b"prefetch|prerender|preview", re.IGNORECASE)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -63,6 +67,15 @@ def wait_seconds(request: Request, most: int) -> int:
 def client_address(request: Request) -> str:
     """The peer's address, which uvicorn has already replaced behind a trusted proxy."""
     return request.client.host if request.client else "unknown"
+
+
+def fetched_early(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request says that nobody has asked for the page yet: a prefetch, or a preview.
+
+    `Sec-Purpose` is the standard's; Opera and old Chromium send `Purpose`, Safari `X-Purpose`,
+    Firefox sent `X-Moz`.
+    """
+    return any(name in _PURPOSE and _EARLY.search(value) for name, value in headers)
 
 
 async def disconnected(request: Request) -> None:
