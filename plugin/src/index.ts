@@ -2,11 +2,11 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { PROVIDER, noticeDisconnect, useReader } from "./accounts.js";
-import { deviceSignIn } from "./device.js";
-import type { Context } from "./logins.js";
-import { type Authorization, type Client, type Hooks, type Method, logger } from "./opencode.js";
-import { recall } from "./relay.js";
+import { PROVIDER, noticeDisconnect, useReader } from "./signin/accounts.js";
+import { deviceSignIn } from "./signin/device.js";
+import type { Context } from "./signin/logins.js";
+import { type Authorization, type Client, type Hooks, type Method, logger } from "./opencode/interface.js";
+import { recall } from "./relay/discovery.js";
 import { type Settings, readSettings } from "./settings.js";
 import {
   comesBack,
@@ -17,7 +17,7 @@ import {
   resume,
   whyNoListener,
   whyNoRedirect,
-} from "./signin.js";
+} from "./signin/begin.js";
 
 const RELAY_METHOD = 0;
 const PASTE = "paste the address of the page that did not load, or the relay's code";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import plugin from "../src/index.js";
-import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode.js";
+import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode/interface.js";
 import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";

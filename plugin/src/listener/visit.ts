@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 
-import { isSecure, parseUrl } from "./http.js";
+import { isSecure, parseUrl } from "../http.js";
 
 /** `__Host-`: no neighbouring name or path can set it, and it goes back to this host alone. */
 const COOKIE = "__Host-opencode-relay";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { type Pasted, parsePaste } from "../src/paste.js";
+import { type Pasted, parsePaste } from "../../src/signin/paste.js";
 
 const PAGE = "http://localhost:1455/auth/callback";
 const STATE = "eyJ0eXAiOiJsb2dpbi1zdGF0ZStqd3QifQ.abc_-def.sig";

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 
-import { START, type RedirectLogin } from "./redirect-login.js";
+import { START, type RedirectLogin } from "../signin/redirect-login.js";
 
 export interface Answer {
   readonly status: number;

@@ -3,11 +3,11 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
 import { storeAccount } from "./accounts.js";
-import { type Idp, redeem } from "./idp.js";
+import { type Idp, redeem } from "../idp/provider.js";
 import { type Context, Login, liveLogins } from "./logins.js";
-import type { Result } from "./opencode.js";
-import { type Discovery, type OpenedLogin, finish, remember, signingKeys } from "./relay.js";
-import { type LoginKeys, ResponseRefused, openResponse } from "./sealed.js";
+import type { Result } from "../opencode/interface.js";
+import { type Discovery, type OpenedLogin, finish, remember, signingKeys } from "../relay/discovery.js";
+import { type LoginKeys, ResponseRefused, openResponse } from "../relay/sealed.js";
 
 export const NOT_IN_TIME = "the sign-in was not finished in time: begin again";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Harness } from "./harness.js";
+import { Harness } from "../harness.js";
 
 /** Begins a sign-in that must fail, and returns what the log says of it. */
 async function refused(h: Harness): Promise<string> {

@@ -9,8 +9,8 @@ import {
   ResponseRefused,
   makeKeys,
   openResponse,
-} from "../src/sealed.js";
-import { type StubLogin, StubRelay } from "./stub.js";
+} from "../../src/relay/sealed.js";
+import { type StubLogin, StubRelay } from "../stub.js";
 
 const relay = new StubRelay();
 let keys: LoginKeys;

@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Client, Log, Result } from "./opencode.js";
+import type { Client, Log, Result } from "../opencode/interface.js";
 
 /** Where a login was begun. */
 export interface Context {

@@ -1,8 +1,8 @@
 /** A login whose response comes back with the browser, to this opencode's own address. */
 
-import { authorizationUrl, type Idp } from "./idp.js";
+import { authorizationUrl, type Idp } from "../idp/provider.js";
 import type { Context } from "./logins.js";
-import { type Discovery, type OpenedLogin, finish } from "./relay.js";
+import { type Discovery, type OpenedLogin, finish } from "../relay/discovery.js";
 import {
   NOT_IN_TIME,
   RelayLogin,
@@ -12,7 +12,7 @@ import {
   relayLogins,
   sameText,
 } from "./relay-login.js";
-import { AUTO } from "./settings.js";
+import { AUTO } from "../settings.js";
 
 export const START = "/auth/start";
 export const CALLBACK = "/auth/callback";

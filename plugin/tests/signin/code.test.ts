@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Harness, until } from "./harness.js";
+import { Harness, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };

@@ -1,9 +1,9 @@
 /** What the person types or pastes into opencode: the page's address, or a completion code. */
 
 import { noticeDisconnect } from "./accounts.js";
-import type { Result } from "./opencode.js";
+import type { Result } from "../opencode/interface.js";
 import { parsePaste } from "./paste.js";
-import * as relay from "./relay.js";
+import * as relay from "../relay/discovery.js";
 import { type RelayLogin, issFits, redeemCode, relayLogins, sameText } from "./relay-login.js";
 
 const FAILED: Result = { type: "failed" };

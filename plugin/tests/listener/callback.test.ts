@@ -3,8 +3,8 @@ import { test } from "node:test";
 
 import { exportJWK, generateKeyPair } from "jose";
 
-import { type Browser, HOST, Harness, until } from "./harness.js";
-import type { StubLogin } from "./stub.js";
+import { type Browser, HOST, Harness, until } from "../harness.js";
+import type { StubLogin } from "../stub.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-import { CLIENT_ID, HOST, Harness, until } from "./harness.js";
+import { CLIENT_ID, HOST, Harness, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };

@@ -1,11 +1,11 @@
 /** ChatGPT's headless device flow, which is not RFC 8628's: the server makes the PKCE verifier. */
 
 import { storeAccount } from "./accounts.js";
-import { type Answer, Unreachable, printable, request } from "./http.js";
-import { IdpError, redeem } from "./idp.js";
+import { type Answer, Unreachable, printable, request } from "../http.js";
+import { IdpError, redeem } from "../idp/provider.js";
 import { type Context, Login } from "./logins.js";
-import type { Authorization } from "./opencode.js";
-import type { Settings } from "./settings.js";
+import type { Authorization } from "../opencode/interface.js";
+import type { Settings } from "../settings.js";
 
 const LIFETIME = 15 * 60_000;
 

@@ -2,7 +2,7 @@
 
 import { createRemoteJWKSet, type JWTVerifyGetKey } from "jose";
 
-import { type Answer, Unreachable, parseUrl, printable, problemSlug, request } from "./http.js";
+import { type Answer, Unreachable, parseUrl, printable, problemSlug, request } from "../http.js";
 
 /** The relay refuses, or is not one this plugin can use; the message says what to do about it. */
 export class RelayError extends Error {

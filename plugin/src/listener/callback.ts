@@ -1,10 +1,10 @@
 /** `/auth/callback`: the browser comes back with the sealed response. */
 
-import { refusal } from "./collecting.js";
+import { refusal } from "../signin/polling.js";
 import * as pages from "./pages.js";
-import { redirectLogins } from "./redirect-login.js";
-import { redeemCode, verify } from "./relay-login.js";
-import { KeysUnavailable, recipient } from "./sealed.js";
+import { redirectLogins } from "../signin/redirect-login.js";
+import { redeemCode, verify } from "../signin/relay-login.js";
+import { KeysUnavailable, recipient } from "../relay/sealed.js";
 import type { Visit } from "./visit.js";
 
 export async function callback({ parameters, browser }: Visit): Promise<pages.Answer> {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Harness } from "./harness.js";
-import type { Seen } from "./stub.js";
+import { Harness } from "../harness.js";
+import type { Seen } from "../stub.js";
 
 const HEADLESS = 1;
 

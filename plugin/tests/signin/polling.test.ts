@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 
-import { CLIENT_ID, Harness, until } from "./harness.js";
+import { CLIENT_ID, Harness, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };

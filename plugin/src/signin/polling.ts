@@ -1,10 +1,10 @@
 /** Collecting the response from the relay, and what is done with it. */
 
 import { noticeDisconnect } from "./accounts.js";
-import { printable } from "./http.js";
-import * as relay from "./relay.js";
+import { printable } from "../http.js";
+import * as relay from "../relay/discovery.js";
 import { NOT_IN_TIME, type RelayLogin, redeemCode, verify } from "./relay-login.js";
-import { KeysUnavailable } from "./sealed.js";
+import { KeysUnavailable } from "../relay/sealed.js";
 
 const OVER: Readonly<Record<string, string>> = {
   "login-declined": "the sign-in was declined on the relay's page",

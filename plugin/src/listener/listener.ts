@@ -8,11 +8,11 @@ import { type IncomingMessage, type ServerResponse, createServer } from "node:ht
 import { connect } from "node:net";
 
 import { callback } from "./callback.js";
-import type { Log } from "./opencode.js";
+import type { Log } from "../opencode/interface.js";
 import * as pages from "./pages.js";
-import { CALLBACK, START } from "./redirect-login.js";
+import { CALLBACK, START } from "../signin/redirect-login.js";
 import { start } from "./start.js";
-import type { Address } from "./settings.js";
+import type { Address } from "../settings.js";
 import { visitOf } from "./visit.js";
 
 const ROUTES = new Map([

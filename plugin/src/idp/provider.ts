@@ -2,8 +2,8 @@
 
 import { decodeJwt } from "jose";
 
-import { Unreachable, isSecure, parseUrl, printable, request } from "./http.js";
-import { OPENAI_ISSUER, type Settings } from "./settings.js";
+import { Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
+import { OPENAI_ISSUER, type Settings } from "../settings.js";
 
 /** What ChatGPT's client has registered; nothing listens there on a server. */
 export const LOOPBACK_REDIRECT_URI = "http://localhost:1455/auth/callback";

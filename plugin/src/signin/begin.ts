@@ -3,12 +3,12 @@
 import { hostname } from "node:os";
 
 import { noticeDisconnect } from "./accounts.js";
-import { collect } from "./collecting.js";
+import { collect } from "./polling.js";
 import { entered } from "./entered.js";
-import { type Idp, LOOPBACK_REDIRECT_URI, authorizationUrl, findIdp } from "./idp.js";
-import { listening } from "./listener.js";
+import { type Idp, LOOPBACK_REDIRECT_URI, authorizationUrl, findIdp } from "../idp/provider.js";
+import { listening } from "../listener/listener.js";
 import type { Context } from "./logins.js";
-import type { Authorization } from "./opencode.js";
+import type { Authorization } from "../opencode/interface.js";
 import { RedirectLogin } from "./redirect-login.js";
 import {
   type Discovery,
@@ -17,7 +17,7 @@ import {
   RelayError,
   discover,
   open,
-} from "./relay.js";
+} from "../relay/discovery.js";
 import {
   RelayLogin,
   type Secrets,
@@ -26,8 +26,8 @@ import {
   relayLogins,
   sameText,
 } from "./relay-login.js";
-import { makeKeys } from "./sealed.js";
-import { AUTO, OPENAI_ISSUER, type Settings } from "./settings.js";
+import { makeKeys } from "../relay/sealed.js";
+import { AUTO, OPENAI_ISSUER, type Settings } from "../settings.js";
 
 /** Everything a login is made of but what the relay answers. */
 interface Attempt {

@@ -1,10 +1,10 @@
 /** `/auth/start`: where every redirect login begins, in the browser that will finish it. */
 
 import * as pages from "./pages.js";
-import { type RedirectLogin, redirectLogins } from "./redirect-login.js";
-import { RelayError } from "./relay.js";
-import { randomText, sameText } from "./relay-login.js";
-import { AUTO } from "./settings.js";
+import { type RedirectLogin, redirectLogins } from "../signin/redirect-login.js";
+import { RelayError } from "../relay/discovery.js";
+import { randomText, sameText } from "../signin/relay-login.js";
+import { AUTO } from "../settings.js";
 import { type Visit, cookie } from "./visit.js";
 
 export async function start(visit: Visit): Promise<pages.Answer> {
