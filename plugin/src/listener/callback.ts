@@ -1,13 +1,13 @@
 /** `/auth/callback`: the browser comes back with the sealed response. */
 
-import { refusal } from "../signin/polling.js";
-import * as pages from "./pages.js";
-import { redirectLogins } from "../signin/redirect-login.js";
-import { redeemCode, verify } from "../signin/relay-login.js";
 import { KeysUnavailable, recipient } from "../relay/sealed.js";
+import { redirectLogins } from "../signin/redirect-login.js";
+import { redeemCode, refusal, verify } from "../signin/responses.js";
+import type { Answer } from "./page.js";
+import * as pages from "./pages.js";
 import type { Visit } from "./visit.js";
 
-export async function callback({ parameters, browser }: Visit): Promise<pages.Answer> {
+export async function callback({ parameters, browser }: Visit): Promise<Answer> {
   const sealed = parameters?.get("response");
   if (!sealed || parameters?.size !== 1) return pages.refusal("malformed");
   const kid = recipient(sealed);

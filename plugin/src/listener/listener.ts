@@ -7,12 +7,13 @@ import { access, chmod, constants, lstat, rm } from "node:fs/promises";
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import { connect } from "node:net";
 
-import { callback } from "./callback.js";
-import type { Log } from "../opencode/interface.js";
-import * as pages from "./pages.js";
+import type { Log } from "../opencode/log.js";
+import type { Address, Settings } from "../settings.js";
 import { CALLBACK, START } from "../signin/redirect-login.js";
+import { callback } from "./callback.js";
+import type { Answer } from "./page.js";
+import * as pages from "./pages.js";
 import { start } from "./start.js";
-import type { Address } from "../settings.js";
 import { visitOf } from "./visit.js";
 
 const ROUTES = new Map([
@@ -41,6 +42,14 @@ export function listening(address: Address, logTo: Log): Promise<void> {
     listeners.set(name, one);
   }
   return one;
+}
+
+/** Why the plugin cannot be reached by a browser, if it cannot. Throws `SettingsError`. */
+export async function whyNoListener(settings: Settings, log: Log): Promise<string | undefined> {
+  return await listening(settings.listen(), log).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
 }
 
 async function listen(address: Address): Promise<void> {
@@ -92,7 +101,7 @@ async function isLeftOver(path: string): Promise<boolean> {
 async function serve(request: IncomingMessage, answer: ServerResponse): Promise<void> {
   const visit = visitOf(request);
   const route = ROUTES.get(visit.path);
-  let result: pages.Answer;
+  let result: Answer;
   if (!route) {
     result = pages.refusal("notFound");
   } else if (request.method !== "GET") {

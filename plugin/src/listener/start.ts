@@ -1,13 +1,14 @@
 /** `/auth/start`: where every redirect login begins, in the browser that will finish it. */
 
-import * as pages from "./pages.js";
-import { type RedirectLogin, redirectLogins } from "../signin/redirect-login.js";
-import { RelayError } from "../relay/discovery.js";
-import { randomText, sameText } from "../signin/relay-login.js";
+import { RelayError } from "../relay/problems.js";
 import { AUTO } from "../settings.js";
+import { type RedirectLogin, redirectLogins } from "../signin/redirect-login.js";
+import { randomText, sameText } from "../signin/verifiers.js";
+import type { Answer } from "./page.js";
+import * as pages from "./pages.js";
 import { type Visit, cookie } from "./visit.js";
 
-export async function start(visit: Visit): Promise<pages.Answer> {
+export async function start(visit: Visit): Promise<Answer> {
   const ticket = visit.parameters?.get("ticket") ?? "";
   const login = redirectLogins().find((one) => one.isFor(ticket));
   // Without a live ticket a stranger could put an account of their own into this opencode.
@@ -33,7 +34,7 @@ export async function start(visit: Visit): Promise<pages.Answer> {
   }
 }
 
-function notBegun(login: RedirectLogin, origin: string, error: Error): pages.Answer {
+function notBegun(login: RedirectLogin, origin: string, error: Error): Answer {
   if (login.isOver) return pages.refusal("over", login);
   login.context.log("error", error.message);
   if (error instanceof RelayError && error.command) {

@@ -1,41 +1,20 @@
 /** The sealed response: a signed token (JWS) in an encrypted one (JWE), made for one login. */
 
 import {
-  type CryptoKey,
   type JWTVerifyGetKey,
-  calculateJwkThumbprint,
   compactDecrypt,
   decodeProtectedHeader,
   errors,
-  exportJWK,
-  generateKeyPair,
   jwtVerify,
 } from "jose";
+
+import type { LoginKeys } from "./keys.js";
 
 /** Not a response of the configured relay to this login. */
 export class ResponseRefused extends Error {}
 
 /** The relay's keys could not be read, or do not yet have the one that signed: ask again later. */
 export class KeysUnavailable extends Error {}
-
-export interface LoginKeys {
-  readonly privateKey: CryptoKey;
-  readonly publicKey: { kty: string; crv: string; x: string; y: string };
-  /** RFC 7638 thumbprint of the public key. */
-  readonly thumbprint: string;
-}
-
-/** A fresh P-256 key pair for one login. The private key cannot be exported. */
-export async function makeKeys(): Promise<LoginKeys> {
-  const pair = await generateKeyPair("ECDH-ES", { crv: "P-256" });
-  const { kty, crv, x, y } = await exportJWK(pair.publicKey);
-  const publicKey = { kty: kty!, crv: crv!, x: x!, y: y! };
-  return {
-    privateKey: pair.privateKey,
-    publicKey,
-    thumbprint: await calculateJwkThumbprint(publicKey),
-  };
-}
 
 /** The thumbprint of the key a response says it is sealed to: read, not checked. */
 export function recipient(sealed: string): string | undefined {

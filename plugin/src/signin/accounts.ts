@@ -1,9 +1,10 @@
 /** The one account opencode keeps for the provider: storing it, and noticing that it is gone. */
 
-import { type Tokens } from "../idp/provider.js";
 import { printable } from "../http.js";
+import type { Tokens } from "../idp/tokens.js";
+import type { StoredAuth } from "../opencode/interface.js";
+import type { Log } from "../opencode/log.js";
 import { type Context, type Login, liveLogins } from "./logins.js";
-import type { Log, StoredAuth } from "../opencode/interface.js";
 
 export const PROVIDER = "openai";
 

@@ -1,11 +1,12 @@
 /** ChatGPT's headless device flow, which is not RFC 8628's: the server makes the PKCE verifier. */
 
-import { storeAccount } from "./accounts.js";
 import { type Answer, Unreachable, printable, request } from "../http.js";
-import { IdpError, redeem } from "../idp/provider.js";
-import { type Context, Login } from "./logins.js";
+import { IdpError } from "../idp/provider.js";
+import { redeem } from "../idp/tokens.js";
 import type { Authorization } from "../opencode/interface.js";
 import type { Settings } from "../settings.js";
+import { storeAccount } from "./accounts.js";
+import { type Context, Login } from "./logins.js";
 
 const LIFETIME = 15 * 60_000;
 

@@ -1,10 +1,12 @@
 /** What the person types or pastes into opencode: the page's address, or a completion code. */
 
-import { noticeDisconnect } from "./accounts.js";
 import type { Result } from "../opencode/interface.js";
+import { collect, complete } from "../relay/collecting.js";
+import { noticeDisconnect } from "./accounts.js";
 import { parsePaste } from "./paste.js";
-import * as relay from "../relay/discovery.js";
-import { type RelayLogin, issFits, redeemCode, relayLogins, sameText } from "./relay-login.js";
+import { type RelayLogin, relayLogins } from "./relay-login.js";
+import { issFits, redeemCode } from "./responses.js";
+import { sameText } from "./verifiers.js";
 
 const FAILED: Result = { type: "failed" };
 
@@ -47,16 +49,10 @@ async function completed(login: RelayLogin, code: string): Promise<Result> {
   for (const other of [login, ...byCode.filter((candidate) => candidate !== login)]) {
     if (other.isOver) continue;
     const { collectVerifier } = other.secrets;
-    const { status } = await relay.collect(
-      other.discovery,
-      other.opened,
-      collectVerifier,
-      0,
-      other.over,
-    );
+    const { status } = await collect(other.discovery, other.opened, collectVerifier, 0, other.over);
     if (status !== "held" || other.isOver) continue;
     try {
-      const { released, triesLeft } = await relay.complete(other.opened, collectVerifier, code);
+      const { released, triesLeft } = await complete(other.opened, collectVerifier, code);
       if (released) {
         other.hurry();
         return await other.ended;

@@ -5,7 +5,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Client, Log, Result } from "../opencode/interface.js";
+import type { Client, Result } from "../opencode/interface.js";
+import type { Log } from "../opencode/log.js";
 
 /** Where a login was begun. */
 export interface Context {

@@ -1,10 +1,11 @@
-/** Collecting the response from the relay, and what is done with it. */
+/** Polling the relay for the response, and what is done with it. */
 
-import { noticeDisconnect } from "./accounts.js";
 import { printable } from "../http.js";
-import * as relay from "../relay/discovery.js";
-import { NOT_IN_TIME, type RelayLogin, redeemCode, verify } from "./relay-login.js";
+import { collect } from "../relay/collecting.js";
 import { KeysUnavailable } from "../relay/sealed.js";
+import { noticeDisconnect } from "./accounts.js";
+import { NOT_IN_TIME, type RelayLogin } from "./relay-login.js";
+import { redeemCode, refusal, verify } from "./responses.js";
 
 const OVER: Readonly<Record<string, string>> = {
   "login-declined": "the sign-in was declined on the relay's page",
@@ -17,7 +18,7 @@ const OVER: Readonly<Record<string, string>> = {
 const FIRST = 8;
 
 /** Asks for the response until the login is over, by whatever way. */
-export async function collect(login: RelayLogin): Promise<void> {
+export async function poll(login: RelayLogin): Promise<void> {
   const { discovery, opened, context } = login;
   let troubles = 0;
   // A relay that lets nobody wait pays for each question.
@@ -25,7 +26,7 @@ export async function collect(login: RelayLogin): Promise<void> {
   while (!login.isOver) {
     if (Date.now() > login.deadline) return login.fail(NOT_IN_TIME);
     const { collectVerifier } = login.secrets;
-    const got = await relay.collect(discovery, opened, collectVerifier, opened.maxWait, login.over);
+    const got = await collect(discovery, opened, collectVerifier, opened.maxWait, login.over);
     await noticeDisconnect(context.log);
     if (login.isOver) return;
     if (got.status === "over") {
@@ -64,10 +65,4 @@ async function received(login: RelayLogin, sealed: string): Promise<void> {
   const parameters = await verify(login, sealed);
   if (parameters.has("error")) throw new Error(refusal(login, parameters));
   await redeemCode(login, parameters.get("code"));
-}
-
-/** What the identity provider answered in place of a code, fit for the log. */
-export function refusal({ idp }: RelayLogin, parameters: ReadonlyMap<string, string>): string {
-  const more = printable(parameters.get("error_description"));
-  return `${idp.issuer} answered ${printable(parameters.get("error"))}${more ? ` (${more})` : ""}`;
 }

@@ -1,18 +1,13 @@
 /** A login whose response comes back with the browser, to this opencode's own address. */
 
-import { authorizationUrl, type Idp } from "../idp/provider.js";
-import type { Context } from "./logins.js";
-import { type Discovery, type OpenedLogin, finish } from "../relay/discovery.js";
-import {
-  NOT_IN_TIME,
-  RelayLogin,
-  type Secrets,
-  challenge,
-  randomText,
-  relayLogins,
-  sameText,
-} from "./relay-login.js";
+import { type Idp, authorizationUrl } from "../idp/provider.js";
+import { finish } from "../relay/collecting.js";
+import type { Discovery } from "../relay/discovery.js";
+import type { OpenedLogin } from "../relay/opening.js";
 import { AUTO } from "../settings.js";
+import type { Context } from "./logins.js";
+import { NOT_IN_TIME, RelayLogin, type Secrets, relayLogins } from "./relay-login.js";
+import { challenge, randomText, sameText } from "./verifiers.js";
 
 export const START = "/auth/start";
 export const CALLBACK = "/auth/callback";

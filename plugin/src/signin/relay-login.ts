@@ -1,13 +1,13 @@
-/** A login through the relay: what it knows, and what ends it. */
+/** A login through the relay: what it knows, and what its end sets off. */
 
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-
-import { storeAccount } from "./accounts.js";
-import { type Idp, redeem } from "../idp/provider.js";
-import { type Context, Login, liveLogins } from "./logins.js";
+import type { Idp } from "../idp/provider.js";
 import type { Result } from "../opencode/interface.js";
-import { type Discovery, type OpenedLogin, finish, remember, signingKeys } from "../relay/discovery.js";
-import { type LoginKeys, ResponseRefused, openResponse } from "../relay/sealed.js";
+import { finish } from "../relay/collecting.js";
+import { type Discovery, remember } from "../relay/discovery.js";
+import type { LoginKeys } from "../relay/keys.js";
+import type { OpenedLogin } from "../relay/opening.js";
+import { type Context, Login, liveLogins } from "./logins.js";
+import { randomText } from "./verifiers.js";
 
 export const NOT_IN_TIME = "the sign-in was not finished in time: begin again";
 
@@ -78,59 +78,4 @@ export class RelayLogin extends Login {
 
 export function relayLogins(): RelayLogin[] {
   return liveLogins().filter((login) => login instanceof RelayLogin);
-}
-
-/**
- * Opens a sealed response with every check, and returns the callback's parameters. Throws
- * `KeysUnavailable`, or an error that says why it is refused.
- */
-export async function verify(
-  { discovery, opened, secrets, idp }: RelayLogin,
-  sealed: string,
-): Promise<ReadonlyMap<string, string>> {
-  const keys = signingKeys(discovery);
-  let parameters: ReadonlyMap<string, string>;
-  try {
-    parameters = await openResponse(sealed, secrets.keys, keys, discovery.issuer, opened.loginId);
-  } catch (error) {
-    if (!(error instanceof ResponseRefused)) throw error;
-    throw new Error(`the relay's response is refused: ${error.message}`);
-  }
-  if (!issFits(idp, parameters)) {
-    throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);
-  }
-  return parameters;
-}
-
-/** Redeems a code and stores the account. Throws an error that says why not. */
-export function redeemCode(login: RelayLogin, code: string | undefined): Promise<void> {
-  return login.exclusively(async () => {
-    if (login.isOver) return; // the other way was quicker
-    if (!code) throw new Error("the response carries no code");
-    const { idp, redirectUri, secrets } = login;
-    const grant = { code, redirectUri, verifier: secrets.pkceVerifier };
-    await storeAccount(login, await redeem(idp.tokenEndpoint, idp.clientId, grant));
-  });
-}
-
-/** RFC 9207: where the provider is known to send `iss` it must be there, and is never another. */
-export function issFits(idp: Idp, parameters: ReadonlyMap<string, string>): boolean {
-  const iss = parameters.get("iss");
-  return iss === undefined ? !idp.sendsIss : iss === idp.issuer;
-}
-
-/** 256 random bits, as PKCE and the relay want a verifier (43 characters). */
-export function randomText(): string {
-  return randomBytes(32).toString("base64url");
-}
-
-/** The S256 challenge of a verifier (RFC 7636). */
-export function challenge(verifier: string): string {
-  return createHash("sha256").update(verifier).digest("base64url");
-}
-
-/** Takes the same time wherever two texts differ. */
-export function sameText(one: string, other: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
 }

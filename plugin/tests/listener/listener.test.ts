@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { HOST, Harness } from "../harness.js";
 import { listening } from "../../src/listener/listener.js";
 import * as pages from "../../src/listener/pages.js";
 import type { RedirectLogin } from "../../src/signin/redirect-login.js";
+import { HOST, Harness } from "../harness.js";
 
 const PUBLIC = `https://${HOST}`;
 const PATHS = ["/auth/start", "/auth/callback"];

@@ -3,13 +3,8 @@ import { after, before, test } from "node:test";
 
 import { createRemoteJWKSet, exportJWK, generateKeyPair } from "jose";
 
-import {
-  KeysUnavailable,
-  type LoginKeys,
-  ResponseRefused,
-  makeKeys,
-  openResponse,
-} from "../../src/relay/sealed.js";
+import { type LoginKeys, makeKeys } from "../../src/relay/keys.js";
+import { KeysUnavailable, ResponseRefused, openResponse } from "../../src/relay/sealed.js";
 import { type StubLogin, StubRelay } from "../stub.js";
 
 const relay = new StubRelay();
