@@ -92,6 +92,14 @@ export class Harness implements AsyncDisposable {
     return authorization as Extract<Authorization, { method: "code" }>;
   }
 
+  /** Begins a sign-in that must fail, and returns what the log says of it. */
+  async refused(): Promise<string> {
+    this.log.length = 0;
+    await assert.rejects(this.authorize());
+    assert.equal(this.log.length, 1);
+    return this.log[0]!;
+  }
+
   /** The address of the page that did not load. */
   page(state: string, parameters: Record<string, string>): string {
     const query = new URLSearchParams({ ...parameters, iss: this.idp.origin, state });
