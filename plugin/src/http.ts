@@ -51,15 +51,6 @@ export async function request(
   }
 }
 
-/** The slug of an RFC 9457 problem that the service at `issuer` wrote, else nothing. */
-export function problemSlug(issuer: string, answer: Answer): string | undefined {
-  const type = answer.body["type"];
-  const prefix = `${issuer}/problems/`;
-  return typeof type === "string" && type.startsWith(prefix)
-    ? type.slice(prefix.length)
-    : undefined;
-}
-
 /** Text from outside, fit for a log line: one line, printable, at most 200 characters. */
 export function printable(text: unknown): string {
   return typeof text === "string" ? text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200) : "";

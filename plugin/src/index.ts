@@ -2,22 +2,18 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { PROVIDER, noticeDisconnect, useReader } from "./accounts.js";
-import { deviceSignIn } from "./device.js";
-import type { Context } from "./logins.js";
-import { type Authorization, type Client, type Hooks, type Method, logger } from "./opencode.js";
-import { recall } from "./relay.js";
+import { providerName } from "./idp/provider.js";
+import { whyNoListener } from "./listener/listener.js";
+import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
+import { logger } from "./opencode/log.js";
+import { recall } from "./relay/discovery.js";
 import { type Settings, readSettings } from "./settings.js";
-import {
-  comesBack,
-  isRegistered,
-  providerName,
-  relaySignIn,
-  resumable,
-  resume,
-  whyNoListener,
-  whyNoRedirect,
-} from "./signin.js";
+import { PROVIDER, noticeDisconnect, useReader } from "./signin/accounts.js";
+import { relaySignIn } from "./signin/begin.js";
+import { deviceSignIn } from "./signin/device.js";
+import type { Context } from "./signin/logins.js";
+import { resumable, resume } from "./signin/showing.js";
+import { comesBack, isRegistered, whyNoRedirect } from "./signin/ways.js";
 
 const RELAY_METHOD = 0;
 const PASTE = "paste the address of the page that did not load, or the relay's code";
@@ -72,12 +68,15 @@ async function server(
     }
   };
 
+  const viaRelay = (how: { pastes?: boolean } = {}): Promise<Authorization> =>
+    relaySignIn(context, settings(), whyNoListener, how);
+
   const pasting: Method = {
     type: "oauth",
     get label() {
       return `${name} via relay: ${PASTE}`;
     },
-    authorize: () => logged(() => relaySignIn(context, settings(), { pastes: true })),
+    authorize: () => logged(() => viaRelay({ pastes: true })),
   };
 
   return {
@@ -99,10 +98,7 @@ async function server(
               : `${name} via relay (browser)`;
           },
           authorize: (inputs) =>
-            logged(
-              async () =>
-                resume(inputs?.["resume"] ?? "") ?? (await relaySignIn(context, settings())),
-            ),
+            logged(async () => resume(inputs?.["resume"] ?? "") ?? (await viaRelay())),
         },
         // Whether a browser carries is each person's own matter.
         ...(carried && !pastes ? [pasting] : []),

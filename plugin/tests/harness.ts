@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import plugin from "../src/index.js";
-import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode.js";
+import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode/interface.js";
 import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";
@@ -90,6 +90,14 @@ export class Harness implements AsyncDisposable {
     const authorization = await this.authorize();
     assert.equal(authorization.method, "code");
     return authorization as Extract<Authorization, { method: "code" }>;
+  }
+
+  /** Begins a sign-in that must fail, and returns what the log says of it. */
+  async refused(): Promise<string> {
+    this.log.length = 0;
+    await assert.rejects(this.authorize());
+    assert.equal(this.log.length, 1);
+    return this.log[0]!;
   }
 
   /** The address of the page that did not load. */

@@ -1,0 +1,88 @@
+/** The identity provider (OAuth 2.0 authorization server) and its endpoints. */
+
+import { Unreachable, isSecure, parseUrl, request } from "../http.js";
+import { OPENAI_ISSUER, type Settings } from "../settings.js";
+
+/** What ChatGPT's client has registered; nothing listens there on a server. */
+export const LOOPBACK_REDIRECT_URI = "http://localhost:1455/auth/callback";
+
+/** The identity provider refuses or cannot be used; the message says why. */
+export class IdpError extends Error {}
+
+export interface Idp {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly authorizationEndpoint: string;
+  readonly tokenEndpoint: string;
+  /** True where it is known to send RFC 9207 `iss`: then a response without it is refused. */
+  readonly sendsIss: boolean;
+  readonly extraParameters: Readonly<Record<string, string>>;
+}
+
+/** ChatGPT's endpoints as they are known; any other provider's from its discovery document. */
+export async function findIdp({ issuer, clientId }: Settings): Promise<Idp> {
+  if (issuer === OPENAI_ISSUER) {
+    return {
+      issuer,
+      clientId,
+      authorizationEndpoint: `${issuer}/oauth/authorize`,
+      tokenEndpoint: `${issuer}/oauth/token`,
+      sendsIss: false,
+      extraParameters: {
+        id_token_add_organizations: "true",
+        codex_cli_simplified_flow: "true",
+        originator: "opencode",
+      },
+    };
+  }
+  const found = await request(
+    `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`,
+  ).catch((error: Unreachable) => {
+    throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
+  });
+  // OpenID Connect Discovery 4.3: another issuer than the one asked is somebody else's document.
+  if (found.status !== 200 || found.body["issuer"] !== issuer) {
+    throw new IdpError(
+      `${issuer} does not answer as the identity provider of that name: check "issuer"`,
+    );
+  }
+  const endpoint = (name: string): string => {
+    const url = parseUrl(String(found.body[name]));
+    if (!url || !isSecure(url)) throw new IdpError(`${issuer} names no https ${name}`);
+    return url.href;
+  };
+  return {
+    issuer,
+    clientId,
+    authorizationEndpoint: endpoint("authorization_endpoint"),
+    tokenEndpoint: endpoint("token_endpoint"),
+    sendsIss: found.body["authorization_response_iss_parameter_supported"] === true,
+    // OpenID Connect Core 11: without it a refresh token need not be given.
+    extraParameters: { prompt: "consent" },
+  };
+}
+
+/** What the person is told that they sign in with. */
+export function providerName({ issuer }: Settings): string {
+  return issuer === OPENAI_ISSUER ? "ChatGPT" : new URL(issuer).host.slice(0, 40);
+}
+
+/** `challenge` is the S256 code challenge of RFC 7636. */
+export function authorizationUrl(
+  idp: Idp,
+  request: { redirectUri: string; state: string; challenge: string },
+): string {
+  const url = new URL(idp.authorizationEndpoint);
+  const parameters = {
+    response_type: "code",
+    client_id: idp.clientId,
+    redirect_uri: request.redirectUri,
+    scope: "openid profile email offline_access",
+    code_challenge: request.challenge,
+    code_challenge_method: "S256",
+    ...idp.extraParameters,
+    state: request.state,
+  };
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  return url.href;
+}

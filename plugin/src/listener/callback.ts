@@ -1,0 +1,39 @@
+/** `/auth/callback`: the browser comes back with the sealed response. */
+
+import { KeysUnavailable, recipient } from "../relay/sealed.js";
+import { redirectLogins } from "../signin/redirect-login.js";
+import { redeemCode, refusal, verify } from "../signin/responses.js";
+import type { Answer } from "./page.js";
+import * as pages from "./pages.js";
+import type { Visit } from "./visit.js";
+
+export async function callback({ parameters, browser }: Visit): Promise<Answer> {
+  const sealed = parameters?.get("response");
+  if (!sealed || parameters?.size !== 1) return pages.refusal("malformed");
+  const kid = recipient(sealed);
+  if (!kid) return pages.refusal("malformed");
+  const login = redirectLogins().find((one) => one.secrets.keys.thumbprint === kid);
+  if (!login) return pages.refusal("over");
+  // Before anything is decrypted: another browser's response may carry another person's code.
+  if (!login.belongsTo(browser)) {
+    login.context.log("warn", "a response is refused: another browser began this login");
+    return pages.refusal("wrongBrowser");
+  }
+  let answer: ReadonlyMap<string, string>;
+  try {
+    answer = await verify(login, sealed);
+  } catch (error) {
+    if (login.isOver) return pages.refusal("over", login);
+    login.context.log("warn", (error as Error).message);
+    if (!(error instanceof KeysUnavailable)) return pages.refusal("refused", login);
+    return pages.refusal("keysUnavailable", login, { "retry-after": "5" });
+  }
+  if (answer.has("error")) {
+    login.fail(refusal(login, answer));
+    return pages.idpError(login, answer.get("error"));
+  }
+  // Of two at once, such as a reload, one is redeemed and both wait for its end.
+  redeemCode(login, answer.get("code")).catch((error: Error) => login.fail(error.message));
+  const { type } = await login.ended;
+  return type === "success" ? pages.done(login) : pages.refusal("failed", login);
+}

@@ -1,0 +1,58 @@
+/** What a sign-in begins with: who is asked, and what only this login knows. */
+
+import { hostname } from "node:os";
+
+import { type Idp, LOOPBACK_REDIRECT_URI, findIdp, providerName } from "../idp/provider.js";
+import { type Discovery, discover } from "../relay/discovery.js";
+import { makeKeys } from "../relay/keys.js";
+import { type OpenRequest, type OpenedLogin, open } from "../relay/opening.js";
+import type { Settings } from "../settings.js";
+import type { Context } from "./logins.js";
+import type { Secrets } from "./relay-login.js";
+import { challenge, randomText } from "./verifiers.js";
+import { isRegistered } from "./ways.js";
+
+/** Everything a login is made of but what the relay answers. */
+export interface Attempt {
+  readonly context: Context;
+  readonly settings: Settings;
+  readonly discovery: Discovery;
+  readonly idp: Idp;
+  /** The relay's own, or localhost's where only that is registered. */
+  readonly redirectUri: string;
+  readonly secrets: Secrets;
+  readonly key: string | undefined;
+  /** Opens the login at the relay, in the given way. Throws `RelayError`. */
+  open(how: Partial<OpenRequest>): Promise<OpenedLogin>;
+}
+
+/** Asks the relay and the identity provider. Throws an error that says what is wrong. */
+export async function makeAttempt(context: Context, settings: Settings): Promise<Attempt> {
+  const [discovery, idp, key] = await Promise.all([
+    discover(settings.relay()),
+    findIdp(settings),
+    settings.key(),
+  ]);
+  const secrets = {
+    collectVerifier: randomText(),
+    pkceVerifier: randomText(),
+    keys: await makeKeys(),
+  };
+  const request = {
+    collect_challenge: challenge(secrets.collectVerifier),
+    encryption_key: secrets.keys.publicKey,
+    name: `opencode on ${hostname().replace(/[^\w.-]+/g, "-") || "a server"}`.slice(0, 64),
+    provider: providerName(settings),
+    ...(idp.sendsIss ? { idp_issuer: idp.issuer } : {}),
+  };
+  return {
+    context,
+    settings,
+    discovery,
+    idp,
+    redirectUri: isRegistered(discovery, settings) ? discovery.redirectUri : LOOPBACK_REDIRECT_URI,
+    secrets,
+    key,
+    open: (how) => open(discovery, key, { ...request, ...how }),
+  };
+}

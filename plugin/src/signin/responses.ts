@@ -1,0 +1,54 @@
+/** What the identity provider answered: checked, and its code redeemed. */
+
+import { printable } from "../http.js";
+import type { Idp } from "../idp/provider.js";
+import { redeem } from "../idp/tokens.js";
+import { signingKeys } from "../relay/keys.js";
+import { ResponseRefused, openResponse } from "../relay/sealed.js";
+import { storeAccount } from "./accounts.js";
+import type { RelayLogin } from "./relay-login.js";
+
+/**
+ * Opens a sealed response with every check, and returns the callback's parameters. Throws
+ * `KeysUnavailable`, or an error that says why it is refused.
+ */
+export async function verify(
+  { discovery, opened, secrets, idp }: RelayLogin,
+  sealed: string,
+): Promise<ReadonlyMap<string, string>> {
+  const keys = signingKeys(discovery);
+  let parameters: ReadonlyMap<string, string>;
+  try {
+    parameters = await openResponse(sealed, secrets.keys, keys, discovery.issuer, opened.loginId);
+  } catch (error) {
+    if (!(error instanceof ResponseRefused)) throw error;
+    throw new Error(`the relay's response is refused: ${error.message}`);
+  }
+  if (!issFits(idp, parameters)) {
+    throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);
+  }
+  return parameters;
+}
+
+/** Redeems a code and stores the account. Throws an error that says why not. */
+export function redeemCode(login: RelayLogin, code: string | undefined): Promise<void> {
+  return login.exclusively(async () => {
+    if (login.isOver) return; // the other way was quicker
+    if (!code) throw new Error("the response carries no code");
+    const { idp, redirectUri, secrets } = login;
+    const grant = { code, redirectUri, verifier: secrets.pkceVerifier };
+    await storeAccount(login, await redeem(idp.tokenEndpoint, idp.clientId, grant));
+  });
+}
+
+/** RFC 9207: where the provider is known to send `iss` it must be there, and is never another. */
+export function issFits(idp: Idp, parameters: ReadonlyMap<string, string>): boolean {
+  const iss = parameters.get("iss");
+  return iss === undefined ? !idp.sendsIss : iss === idp.issuer;
+}
+
+/** What the identity provider answered in place of a code, fit for the log. */
+export function refusal({ idp }: RelayLogin, parameters: ReadonlyMap<string, string>): string {
+  const more = printable(parameters.get("error_description"));
+  return `${idp.issuer} answered ${printable(parameters.get("error"))}${more ? ` (${more})` : ""}`;
+}

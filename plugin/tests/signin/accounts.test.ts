@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Harness, until } from "../harness.js";
+
+const OK = { type: "success" };
+const FAILED = { type: "failed" };
+
+test("two people: either's success answers both, the later account replaces the earlier", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.idp.accounts.set("c1", "acct_1").set("c2", "acct_2");
+  const one = await h.auto();
+  const two = await h.auto();
+  const [first, second] = h.relay.logins;
+  await h.relay.release(first!, { code: "c1", iss: h.idp.origin });
+  assert.deepEqual(await one.callback(), OK);
+  assert.deepEqual(await two.callback(), OK);
+  assert.equal(h.accountId, "acct_1");
+  await h.relay.release(second!, { code: "c2", iss: h.idp.origin });
+  await until(() => h.accountId === "acct_2");
+  await until(() => h.logged(/stored account acct_2, replaced account acct_1$/));
+});
+
+test("Disconnect cancels the logins under way", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.stored = { type: "oauth", access: "a", refresh: "r", expires: 0, accountId: "acct_0" };
+  h.idp.accounts.set("c1", "acct_1");
+  const shown = await h.auto();
+  h.stored = undefined;
+  await h.hooks.dispose();
+  assert.deepEqual(await shown.callback(), FAILED);
+  await until(() => h.relay.last.status === "cancelled");
+  assert.ok(h.logged(/disconnected: 1 login\(s\) cancelled/));
+});
+
+test("Disconnect is noticed before an account is stored, with no word from opencode", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.stored = { type: "api", key: "sk" };
+  h.idp.accounts.set("c1", "acct_1");
+  const shown = await h.auto();
+  h.idp.intercept = (seen) => {
+    if (seen.path === "/token") h.stored = undefined;
+    return false;
+  };
+  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  assert.deepEqual(await shown.callback(), FAILED);
+  assert.equal(h.stored, undefined);
+});
+
+test("an account that opencode does not store is a failure", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.storeFails = true;
+  h.idp.accounts.set("c1", "acct_1");
+  const shown = await h.auto();
+  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  assert.deepEqual(await shown.callback(), FAILED);
+  assert.ok(h.logged(/opencode did not store/));
+});

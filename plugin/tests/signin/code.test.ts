@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Harness, until } from "../harness.js";
+
+const OK = { type: "success" };
+const FAILED = { type: "failed" };
+
+test("code: the localhost address is asked for, pasted, and redeemed once", async () => {
+  await using h = await new Harness().start();
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  const sent = new URL(form.url).searchParams;
+  assert.equal(sent.get("redirect_uri"), "http://localhost:1455/auth/callback");
+  assert.equal(h.relay.last.body["confirmation"], "completion_code");
+  const whole = h.page(h.relay.last.state, { code: "c1" });
+  assert.deepEqual(await form.callback(` <${whole.slice(0, 60)}\n${whole.slice(60)}> `), OK);
+  assert.equal(h.accountId, "acct_1");
+  assert.equal(h.idp.redeemed[0]!.get("redirect_uri"), "http://localhost:1455/auth/callback");
+  await until(() => h.relay.last.status === "cancelled");
+});
+
+test("a refused paste leaves the login as it is, and the right one works after it", async () => {
+  await using h = await new Harness().start();
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  const { state } = h.relay.last;
+  const good = h.page(state, { code: "c1" });
+  for (const [text, why] of [
+    ["rubbish!", /neither the address/],
+    [`${good}&code=c2`, /doubled/],
+    [`${good}&state=${state}`, /doubled/],
+    [good.replace(state, `${state.slice(0, -1)}x`), /no login under way/],
+    [good.replace(/&iss=[^&]*/, ""), /not from/],
+    [good.replace(/&iss=[^&]*/, "&iss=https%3A%2F%2Fevil.example"), /not from/],
+    [h.page(state, { error: "access_denied" }), /error of the identity provider/],
+    [h.page(state, { code: "unknown-code" }), /did not work.*invalid_grant/],
+  ] as const) {
+    h.log.length = 0;
+    assert.deepEqual(await form.callback(text), FAILED, text);
+    assert.ok(h.logged(why), `${text}: ${h.log.join()}`);
+    assert.equal(h.relay.last.status, "pending");
+  }
+  assert.deepEqual(await form.callback(good), OK);
+});
+
+test("a paste belongs to the login of its state, whoever's form it came by", async () => {
+  await using h = await new Harness().start();
+  h.idp.accounts.set("c1", "acct_1").set("c2", "acct_2");
+  await h.code();
+  const newest = await h.code();
+  const [first, second] = h.relay.logins;
+  assert.deepEqual(await newest.callback(h.page(first!.state, { code: "c1" })), OK);
+  assert.equal(h.accountId, "acct_1");
+  assert.equal(second!.status, "pending");
+  assert.deepEqual(await newest.callback(h.page(second!.state, { code: "c2" })), OK);
+  assert.equal(h.accountId, "acct_2");
+});
+
+test("an address is good once", async () => {
+  await using h = await new Harness().start();
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  const good = h.page(h.relay.last.state, { code: "c1" });
+  const both = await Promise.all([form.callback(good), form.callback(good)]);
+  assert.deepEqual(both, [OK, OK]);
+  assert.equal(h.idp.count("POST", /token/), 1);
+  assert.deepEqual(await form.callback(good), FAILED);
+  assert.equal(h.idp.count("POST", /token/), 1);
+});
+
+test("a completion code is tried only on a login that is held", async () => {
+  await using h = await new Harness().start();
+  h.relay.callback = { code: "c1", iss: h.idp.origin };
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  assert.deepEqual(await form.callback("KTRW-9F2D"), FAILED);
+  assert.ok(h.logged(/no login waits for a completion code/));
+  assert.equal(h.relay.count("POST", /completion/), 0);
+  h.relay.last.status = "held";
+  assert.deepEqual(await form.callback("KTRW-9F2E"), FAILED);
+  assert.ok(h.logged(/wrong, 4 tries left/));
+  assert.deepEqual(await form.callback(" ktrw 9f2d\n"), OK);
+  assert.equal(h.accountId, "acct_1");
+  await until(() => h.relay.last.status === "finished");
+});
+
+test("once a completion code is accepted, the relay is asked at once", { timeout: 30_000 }, async () => {
+  await using h = await new Harness().start();
+  h.relay.pace = "60";
+  h.relay.callback = { code: "c1", iss: h.idp.origin };
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  await until(() => h.relay.count("GET", /response/) === 1);
+  h.relay.last.status = "held";
+  assert.deepEqual(await form.callback("KTRW-9F2D"), OK);
+});
+
+test("a relay that lets nobody wait is not asked before somebody can have signed in", async () => {
+  await using h = await new Harness().start();
+  h.relay.maxWait = 0;
+  h.relay.callback = { code: "c1", iss: h.idp.origin };
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  h.relay.last.status = "held";
+  assert.deepEqual(await form.callback("KTRW-9F2D"), OK);
+  // Whether it is held, and then, without a pause, for what was released.
+  assert.equal(h.relay.count("GET", /response/), 2);
+});
+
+test("a completion code reaches the held login of another form, but no pending one", async () => {
+  await using h = await new Harness().start();
+  h.relay.callback = { code: "c1", iss: h.idp.origin };
+  h.idp.accounts.set("c1", "acct_1");
+  await h.code();
+  const newest = await h.code();
+  const [first, second] = h.relay.logins;
+  first!.status = "held";
+  assert.deepEqual(await newest.callback("KTRW-9F2D"), OK);
+  assert.equal(second!.tries, 0);
+  assert.equal(second!.status, "pending");
+});
+
+test("where the operator wants completion codes the relay's own redirect URI is kept", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.relay.confirmation = "completion_code";
+  const form = await h.code();
+  const sent = new URL(form.url).searchParams;
+  assert.equal(sent.get("redirect_uri"), `${h.relay.origin}/auth/callback`);
+});
+
+test("a form goes on working after opencode disposed its instance", async () => {
+  await using h = await new Harness().start();
+  h.idp.accounts.set("c1", "acct_1");
+  await h.code();
+  await h.hooks.dispose();
+  await until(() => h.taken.length === 1);
+  assert.deepEqual(h.taken, ["code"]);
+  assert.equal(h.relay.logins.length, 1);
+});
+
+test("nobody takes up a login by guessing: another token opens a login of its own", async () => {
+  await using h = await new Harness().start();
+  await h.code();
+  await h.authorize(0, { resume: "A".repeat(43) });
+  assert.equal(h.relay.logins.length, 2);
+});
