@@ -161,9 +161,14 @@ class TestAStrayCallbackKillsTheLogin:
         assert (
             await world.at(THERE).head(f"/auth/callback?state={state}&code=a")
         ).status_code == 405
-        early = {"Sec-Purpose": "prefetch;prerender"}
         url = f"/auth/callback?state={state}&code=a&iss=https://idp.example"
-        assert (await get(url, headers=early)).status_code == 503
+        for early in (
+            {"Sec-Purpose": "prefetch;prerender"},
+            {"Purpose": "prefetch"},
+            {"X-Purpose": "preview"},
+            {"X-Moz": "prefetch"},
+        ):
+            assert (await get(url, headers=early)).status_code == 503
         assert await world.row(login) == before
         page = await world.callback(login, iss="https://idp.example")
         assert (await world.press(page, code=login.pairing_code)).status_code == 303

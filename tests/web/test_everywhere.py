@@ -101,11 +101,21 @@ async def test_head_never_touches_a_login(wire: Wire) -> None:
 # Prefetch
 
 
-@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "Prefetch"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Sec-Purpose", "prefetch"),
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Sec-Purpose", "Prefetch"),
+        ("Purpose", "prefetch"),
+        ("X-Purpose", "preview"),
+        ("X-Moz", "prefetch"),
+    ],
+)
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_prefetch_is_503(wire: Wire, path: str, purpose: str) -> None:
+async def test_a_prefetch_is_503(wire: Wire, path: str, name: str, value: str) -> None:
     method = min(PATHS[path])
-    answer = await wire.http.request(method, path, headers={"Sec-Purpose": purpose})
+    answer = await wire.http.request(method, path, headers={name: value})
     check(answer, path, 503, "unavailable", TOO_EARLY[1])
     assert int(answer.headers["retry-after"]) > 0
 

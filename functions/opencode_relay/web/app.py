@@ -42,9 +42,7 @@ class Answers:
         if self._browser and wanted:
             return self._browser.anywhere(refused, headers or {})
         if refused.code == "prefetch":
-            refused = unavailable(
-                "The request says that it is a prefetch or a preview (Sec-Purpose)."
-            )
+            refused = unavailable("The request says that it is a prefetch or a preview.")
         return problem(self._issuer, refused, headers)
 
     def to(self, request: Request, wrong: Exception) -> Response:
