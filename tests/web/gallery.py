@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from html.parser import HTMLParser
 
-from opencode_relay.web.pages import About, Pages, Refusal
+from opencode_relay.web.pages import About, Pages
+from opencode_relay.web.sentences import Refusal
 from starlette.responses import HTMLResponse
 
 ISSUER = "https://relay.example"

@@ -5,7 +5,8 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from opencode_relay.web.pages import About, Refusal
+from opencode_relay.web.pages import About
+from opencode_relay.web.sentences import Refusal
 
 from .gallery import (
     ABOUT,

@@ -11,9 +11,10 @@ from opencode_relay.login import Login, Status
 from opencode_relay.outcomes import ConfirmForm
 from opencode_relay.relay import Relay
 
-from .pages import About, Pages, Refusal
+from .pages import About, Pages
 from .problems import RETRY_SOON
 from .requests import FORM, client_address, media_type, parse_once, read_body
+from .sentences import Refusal
 
 MAX_CALLBACK = 8192  # bytes of the IdP's parameters
 MAX_FORM = 32768  # bytes: the sealed response travels in the confirm page's form
