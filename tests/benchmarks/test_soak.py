@@ -66,7 +66,7 @@ RINGS_WITHOUT_COMMITTING = edit(
     "        if not (rings or await self.store.apply(found.id, change)):",
 )
 ANY_VERIFIER_COLLECTS = edit(
-    "relay", "or not proofs.verifier_fits(verifier, found)\n", "or not verifier\n"
+    "lookup", "or not proofs.verifier_fits(verifier, found)\n", "or not verifier\n"
 )
 FINISH_IS_FORGOTTEN = edit(
     "relay", "if found is not None and proofs.verifier_fits(verifier, found):", "if found is None:"

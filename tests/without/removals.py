@@ -26,6 +26,10 @@ class Edit:
         return source.replace(self.old, self.new)
 
 
+def edit(module: str, old: str, new: str) -> Edit:
+    return Edit(f"opencode_relay.{module}", old, new)
+
+
 TABLE: dict[str, dict[str, list[list[str]]]] = tomllib.loads(
     Path(__file__).with_suffix(".toml").read_text("utf-8")
 )
@@ -38,7 +42,7 @@ def edits_of(name: str) -> list[Edit]:
 def removals() -> dict[str, list[Edit]]:
     """Return every removal by its name, `FILE::CLASS: WHAT IS MISSING`."""
     return {
-        f"{threat}: {missing}": [Edit(f"opencode_relay.{m}", old, new) for m, old, new in edits]
+        f"{threat}: {missing}": [edit(*one) for one in edits]
         for threat, ways in TABLE.items()
         for missing, edits in ways.items()
     }
