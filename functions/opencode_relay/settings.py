@@ -100,6 +100,11 @@ class Settings:
         _whole(0, 1_000_000),
         "logins that callers who are not enrolled hold open at a time, all together; 0: any",
     )
+    hsts_max_age: int = _setting(
+        600,
+        _whole(0, 63_072_000),
+        "seconds for which browsers then take https only from this host name, on every port",
+    )
     metrics_port: int = _setting(
         0, _whole(0, 65535), "loopback port of the Prometheus metrics; 0: none"
     )
