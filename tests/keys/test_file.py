@@ -124,6 +124,15 @@ def test_two_that_rotate_at_once_lose_no_keys(tmp_path: Path, keyfile: KeyFile) 
     assert len(keyfile.load().keys) == len(Purpose) * 21
 
 
+def test_keys_of_one_who_was_killed_while_writing_do_not_stay(
+    keyfile: KeyFile, tmp_path: Path
+) -> None:
+    keyfile.load()
+    (tmp_path / "keys.new").write_text("half a ring")
+    keyfile.rotate_if_due()
+    assert {path.name for path in tmp_path.iterdir()} == {"keys.json", "keys.lock"}
+
+
 # Unusable
 
 

@@ -334,6 +334,12 @@ RESPONSES: dict[str, dict[str, list[Edit]]] = {
             edit("login", "login.expires_at < now + RELEASE_KEEPS", "not now")
         ],
     },
+    "TestErasedRowsInAWriteAheadLog": {
+        "the log is left alone": [edit("machine.housekeeping", "        self._empty_log()\n", "")],
+        "freed pages keep what they held": [
+            edit("stores.sqlite", '    "secure_delete=ON",\n', '    "secure_delete=OFF",\n')
+        ],
+    },
 }
 
 LIMITS: dict[str, dict[str, list[Edit]]] = {

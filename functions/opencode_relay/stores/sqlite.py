@@ -2,6 +2,11 @@
 
 A write is there after `kill -9`; what the last moments before a power cut wrote may be lost
 (synchronous=NORMAL), never torn. Several processes may use one file.
+
+What is erased has to be gone from the files too. SQLite zeroes what it frees (secure_delete), but
+when it moves rows between pages it leaves copies in their unused parts. So `logins.apart` fills
+what a row may have in a shared page, and all columns after it stand in pages of their own. The
+write-ahead log holds what was erased until it is truncated: `empty_log`.
 """
 
 from __future__ import annotations
@@ -31,18 +36,29 @@ from opencode_relay.login import (
 )
 
 _SCHEMA = 1
+_BUSY = 1000  # milliseconds to wait for another process's write
+_BRIEFLY = 50  # milliseconds that nobody minds
+_PAGE = 1024  # bytes; a row has less than a page in shared ones (SQLite file format, 1.6)
+_PRAGMAS = (
+    f"page_size={_PAGE}",
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "secure_delete=ON",
+    "temp_store=MEMORY",  # no journal of a statement in /tmp
+)
 _COLUMNS = tuple(f.name for f in fields(Login))
 _TYPES = {"status": Status, "delivery": Delivery, "confirmation": Confirmation, "idp_error": bool}
 _KINDS = tuple(_TYPES.get(name) for name in _COLUMNS)
 _SECRETS = tuple(OVER)
 _THERE = "id = ? AND status = ? AND expires_at > ?"
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE logins (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, delivery TEXT NOT NULL, confirmation TEXT NOT NULL,
-    collect_challenge TEXT, encryption_key TEXT, opened_at REAL NOT NULL, opened_from TEXT,
-    expires_at REAL NOT NULL, instance_id TEXT, registered_name TEXT, name TEXT, provider TEXT,
-    return_url TEXT, idp_issuer TEXT, pairing_hash TEXT, arrived_at REAL, fingerprint TEXT,
-    response TEXT, idp_error INTEGER NOT NULL, rendering TEXT, tries INTEGER NOT NULL
+    opened_at REAL NOT NULL, expires_at REAL NOT NULL, arrived_at REAL, idp_error INTEGER NOT NULL,
+    tries INTEGER NOT NULL, apart BLOB NOT NULL DEFAULT (zeroblob({_PAGE})),
+    collect_challenge TEXT, encryption_key TEXT, opened_from TEXT, instance_id TEXT,
+    registered_name TEXT, name TEXT, provider TEXT, return_url TEXT, idp_issuer TEXT,
+    pairing_hash TEXT, fingerprint TEXT, response TEXT, rendering TEXT
 ) STRICT;
 CREATE INDEX logins_by_expiry ON logins (expires_at);
 CREATE TABLE instances (
@@ -70,12 +86,12 @@ class SQLiteStore:
             self._path = path
             # Closed with the store at the latest, in whatever thread that is.
             self._db = sqlite3.connect(
-                path, timeout=1, isolation_level=None, check_same_thread=False
+                path, timeout=_BUSY / 1000, isolation_level=None, check_same_thread=False
             )
             weakref.finalize(self, self._db.close)
             self._db.row_factory = sqlite3.Row
             try:
-                for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+                for pragma in _PRAGMAS:
                     self._db.execute(f"PRAGMA {pragma}")
                 self._migrate()
             except (sqlite3.Error, StoreUnavailable):
@@ -186,6 +202,24 @@ class SQLiteStore:
         self._run(f"UPDATE logins SET {sets} WHERE {over}", [now])
         self._run("DELETE FROM logins WHERE expires_at <= ?", [now - REMEMBERED])
         self._run("DELETE FROM counters WHERE minute < ?", [int(now // 60) - 1])
+
+    def empty_log(self) -> bool:
+        """Take what was erased out of the write-ahead log, whichever process erased it.
+
+        False where others are in the way, and it has to be tried again.
+        """
+        with _translated(self._path):
+            try:
+                if not self._path.with_name("relay.db-wal").stat().st_size:
+                    return True
+            except FileNotFoundError:
+                return True
+            self._db.execute(f"PRAGMA busy_timeout={_BRIEFLY}")
+            try:
+                busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout={_BUSY}")
+        return not busy
 
     def _run(self, sql: str, values: Sequence[Any]) -> list[sqlite3.Row]:
         with _translated(self._path):
