@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -16,6 +18,27 @@ PRIVATE = (
     "keys.lock",
     "opencode.json",
 )
+
+
+def open_private(path: Path) -> int:
+    """Open a file, or make it, for its owner alone; what it holds stays. Raises OSError.
+
+    Through no link, which would have us write to somebody else's file.
+    """
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(handle, 0o600)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def told(wrong: OSError) -> str:
+    """Return an error in words, and how to mend it where the system's own say nothing of that."""
+    if wrong.errno == errno.ELOOP:
+        return f"{wrong.filename} is a symbolic link: remove it"
+    return str(wrong)
 
 
 def make_private(data: Path) -> dict[Path, str]:

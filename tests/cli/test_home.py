@@ -147,6 +147,14 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_link_in_place_of_the_entry_is_not_written_through(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "opencode.json"
+    link.symlink_to(target)
+    with pytest.raises(FileExistsError):
+        _write_private(link, "key")
+    assert not target.exists()
+
+
 def enrol_first(home: Home) -> None:
     _enrol_first(home, "https://relay.example", "workshop")
 

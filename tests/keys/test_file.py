@@ -133,6 +133,37 @@ def test_keys_of_one_who_was_killed_while_writing_do_not_stay(
     assert {path.name for path in tmp_path.iterdir()} == {"keys.json", "keys.lock"}
 
 
+# Planted
+
+
+def test_a_link_in_place_of_the_lock_is_refused_and_its_target_left_alone(
+    keyfile: KeyFile, tmp_path: Path
+) -> None:
+    target, link = tmp_path / "target", tmp_path / "keys.lock"
+    target.write_text("of somebody else")
+    target.chmod(0o644)
+    link.symlink_to(target)
+    with pytest.raises(StoreUnavailable, match=r"keys\.lock is a symbolic link: remove it"):
+        keyfile.load()
+    assert target.read_text() == "of somebody else"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_what_is_in_the_locks_place_is_not_truncated(keyfile: KeyFile, tmp_path: Path) -> None:
+    lock = tmp_path / "keys.lock"
+    lock.write_text("of somebody else")
+    keyfile.load()
+    assert lock.read_text() == "of somebody else"
+
+
+def test_a_link_in_place_of_the_new_ring_is_replaced(keyfile: KeyFile, tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("of somebody else")
+    (tmp_path / "keys.new").symlink_to(tmp_path / "target")
+    keyfile.load()
+    assert (tmp_path / "target").read_text() == "of somebody else"
+    assert not keyfile.path.is_symlink()
+
+
 # Unusable
 
 

@@ -80,6 +80,21 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_its_place_is_refused_and_its_target_left_alone(
+    tmp_path: Path, there: bool
+) -> None:
+    target = tmp_path / "target"
+    if there:
+        target.touch(0o644)
+        target.chmod(0o644)
+    (tmp_path / "relay.db").symlink_to(target)
+    with pytest.raises(StoreUnavailable, match="is a symbolic link: remove it"):
+        SQLiteStore(tmp_path)
+    assert target.exists() == there
+    assert not there or stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
 def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
     login, instance = a_full_login(), an_instance()
     first = SQLiteStore(tmp_path)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opencode_relay.errors import StoreUnavailable
+from opencode_relay.files import open_private, told
 
 from .ring import BACKDATED, Ring
 
@@ -62,14 +63,13 @@ class KeyFile:
     def _locked(self) -> Iterator[None]:
         """One writer at a time, or two that rotate at once would each lose the other's keys."""
         try:
-            with self.path.with_suffix(".lock").open("w") as lock:
-                os.fchmod(lock.fileno(), 0o600)
+            with os.fdopen(open_private(self.path.with_suffix(".lock")), "rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 # Who was killed while writing has left keys behind.
                 self._new.unlink(missing_ok=True)
                 yield
         except OSError as wrong:
-            raise StoreUnavailable(f"Cannot write {self.path}: {wrong}.") from None
+            raise StoreUnavailable(f"Cannot write {self.path}: {told(wrong)}.") from None
 
     def _read(self) -> Ring | None:
         try:

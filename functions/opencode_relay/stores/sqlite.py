@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from opencode_relay.errors import StoreUnavailable
+from opencode_relay.files import open_private, told
 from opencode_relay.instances import Instance
 from opencode_relay.login import (
     MAX_TRIES,
@@ -81,8 +82,7 @@ class SQLiteStore:
         path = data / "relay.db"
         with _translated(path):
             # Made here, not by SQLite, so that it never is readable to others, and its WAL neither.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            path.chmod(0o600)
+            os.close(open_private(path))
             self._path = path
             # Closed with the store at the latest, in whatever thread that is.
             self._db = sqlite3.connect(
@@ -230,7 +230,9 @@ class SQLiteStore:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as wrong:
+    except OSError as wrong:
+        raise StoreUnavailable(f"Cannot use {path}: {told(wrong)}.") from None
+    except sqlite3.Error as wrong:
         # SQLite's words name tables and files, never values.
         raise StoreUnavailable(f"Cannot use {path}: {wrong}.") from None
 
