@@ -19,6 +19,13 @@ PRIVATE = (
     "opencode.json",
 )
 
+# What flock and fcntl say where a file system, such as one on the network, has no locks.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+NO_LOCKS = (
+    "this file system has no working locks, without which the store and the keys are not safe: "
+    "name a directory on a local disk with RELAY_DATA"
+)
+
 
 def open_private(path: Path) -> int:
     """Open a file, or make it, for its owner alone; what it holds stays. Raises OSError.
@@ -38,7 +45,7 @@ def told(wrong: OSError) -> str:
     """Return an error in words, and how to mend it where the system's own say nothing of that."""
     if wrong.errno == errno.ELOOP:
         return f"{wrong.filename} is a symbolic link: remove it"
-    return str(wrong)
+    return NO_LOCKS if wrong.errno in _NO_LOCKS else str(wrong)
 
 
 def make_private(data: Path) -> dict[Path, str]:

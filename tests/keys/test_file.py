@@ -1,5 +1,7 @@
 """The key ring of one machine: a private file, written whole, by one writer at a time."""
 
+import errno
+import os
 import stat
 import subprocess
 import sys
@@ -165,6 +167,18 @@ def test_a_link_in_place_of_the_new_ring_is_replaced(keyfile: KeyFile, tmp_path:
 
 
 # Unusable
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(
+    keyfile: KeyFile, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(StoreUnavailable, match=r"no working locks.* a local disk with RELAY_DATA"):
+        keyfile.load()
 
 
 def test_a_damaged_file_is_refused_and_left_alone(keyfile: KeyFile) -> None:

@@ -1,6 +1,9 @@
 """SQLite's own promises: its file, several processes, kill -9, clean-up, and being unusable."""
 
 import asyncio
+import errno
+import functools
+import os
 import sqlite3
 import stat
 import subprocess
@@ -298,6 +301,38 @@ def test_no_page_that_rows_share_holds_what_will_be_erased(
 
 
 # Unusable
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.lockf", no_locks)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(StoreUnavailable, match=r"no working locks.* a local disk with RELAY_DATA"):
+        SQLiteStore(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["PROTOCOL", "IOERR_LOCK", "IOERR_RDLOCK", "IOERR_SHMLOCK", "IOERR_SHMMAP"]
+)
+def test_what_sqlite_says_there_is_told_so_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    class Connection(sqlite3.Connection):
+        def execute(self, *_: object) -> sqlite3.Cursor:
+            wrong = sqlite3.OperationalError("disk I/O error")
+            wrong.sqlite_errorcode = getattr(sqlite3, f"SQLITE_{name}")
+            raise wrong
+
+    connect = functools.partial(sqlite3.connect, factory=Connection)
+    monkeypatch.setattr("sqlite3.connect", connect)
+    with pytest.raises(StoreUnavailable, match="no working locks"):
+        SQLiteStore(tmp_path)
 
 
 def fill(store: SQLiteStore) -> None:

@@ -11,6 +11,7 @@ write-ahead log holds what was erased until it is truncated: `empty_log`.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.files import open_private, told
+from opencode_relay.files import NO_LOCKS, open_private, told
 from opencode_relay.instances import Instance
 from opencode_relay.login import (
     MAX_TRIES,
@@ -47,6 +48,15 @@ _PRAGMAS = (
     "secure_delete=ON",
     "temp_store=MEMORY",  # no journal of a statement in /tmp
 )
+_NO_LOCKS = {
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
 _COLUMNS = tuple(f.name for f in fields(Login))
 _TYPES = {"status": Status, "delivery": Delivery, "confirmation": Confirmation, "idp_error": bool}
 _KINDS = tuple(_TYPES.get(name) for name in _COLUMNS)
@@ -82,7 +92,12 @@ class SQLiteStore:
         path = data / "relay.db"
         with _translated(path):
             # Made here, not by SQLite, so that it never is readable to others, and its WAL neither.
-            os.close(open_private(path))
+            handle = open_private(path)
+            try:
+                # SQLite takes ENOLCK for "locked by others"; on the first byte it locks nothing.
+                fcntl.lockf(handle, fcntl.LOCK_SH, 1)
+            finally:
+                os.close(handle)
             self._path = path
             # Closed with the store at the latest, in whatever thread that is.
             self._db = sqlite3.connect(
@@ -234,7 +249,8 @@ def _translated(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"Cannot use {path}: {told(wrong)}.") from None
     except sqlite3.Error as wrong:
         # SQLite's words name tables and files, never values.
-        raise StoreUnavailable(f"Cannot use {path}: {wrong}.") from None
+        why = NO_LOCKS if getattr(wrong, "sqlite_errorcode", None) in _NO_LOCKS else wrong
+        raise StoreUnavailable(f"Cannot use {path}: {why}.") from None
 
 
 def _login(row: sqlite3.Row) -> Login:
