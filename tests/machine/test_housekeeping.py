@@ -11,14 +11,15 @@ from opencode_relay.keys.file import KeyFile
 from opencode_relay.keys.held import Keys
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.ring import MAX_AGE
+from opencode_relay.login import Status, finish
 from opencode_relay.machine import housekeeping
-from opencode_relay.machine.housekeeping import ROTATE, SWEEP, TICK, Housekeeping
+from opencode_relay.machine.housekeeping import HELD_UP, ROTATE, SWEEP, TICK, Housekeeping
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from tests.support.clock import Clock
-from tests.support.stores import a_login
+from tests.support.stores import a_full_login, a_login
 
 
 class House:
@@ -93,6 +94,39 @@ def test_what_has_expired_is_erased(house: House) -> None:
     kept = asyncio.run(house.store.get(login.id))
     assert kept
     assert kept.encryption_key is None
+
+
+def test_what_is_erased_is_in_no_file_a_tick_later(house: House, tmp_path: Path) -> None:
+    house.ticks(1)
+    for store in (house.store, house.other):
+        login = a_full_login(response="a-sealed-response-" * 50, status=Status.RELEASED)
+        asyncio.run(store.create(login))
+        asyncio.run(store.apply(login.id, finish(login, house.clock())))
+        house.ticks(1)
+        assert b"a-sealed-response" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
+
+
+def test_a_damaged_key_ring_hinders_no_erasing(house: House, tmp_path: Path) -> None:
+    house.keyfile.path.write_text("damaged")
+    asyncio.run(house.store.create(a_login()))
+    with pytest.raises(StoreUnavailable):
+        house.ticks(1)
+    assert (tmp_path / "relay.db-wal").stat().st_size == 0
+
+
+def test_who_keeps_the_log_from_being_emptied_is_complained_of_once_a_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(house.store, "empty_log", lambda: False)
+    house.ticks(HELD_UP - 1)
+    assert not caplog.records
+    house.ticks(2)
+    assert [record.getMessage() for record in caplog.records] == ["erasure_held_up"]
+    monkeypatch.undo()
+    house.ticks(1)
+    monkeypatch.setattr(house.store, "empty_log", lambda: False)
+    house.ticks(HELD_UP - 1)
+    assert len(caplog.records) == 1
 
 
 def test_a_damaged_key_ring_keeps_nobody_from_being_woken(house: House) -> None:
