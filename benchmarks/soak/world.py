@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import httpx
 from opencode_relay import client
@@ -17,9 +17,6 @@ from opencode_relay.client import AsyncClient
 
 from benchmarks.soak.network import Network
 from benchmarks.soak.tally import Tally
-
-if TYPE_CHECKING:
-    from benchmarks.soak.life import Life
 
 RETURN_URL = "https://instance.example/auth/callback"
 IDP = "https://idp.example"
@@ -122,8 +119,8 @@ class World:
     target: Target
     instances: list[Instance] = field(default_factory=list)
     leaps: int = 0
-    # Logins that are left to expire, with the leaps there were and the page that was left open.
-    left: list[tuple[int, Life, httpx.Response | None]] = field(default_factory=list)
+    # Lives that are left to expire, with the leaps there were and the page that was left open.
+    left: list[tuple[int, Any, httpx.Response | None]] = field(default_factory=list)
     verifiers: deque[str] = field(default_factory=lambda: deque(maxlen=100))
 
     @contextlib.asynccontextmanager
