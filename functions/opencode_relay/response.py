@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import ECDH, ECDSA, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import ECDH
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
@@ -62,18 +62,9 @@ def seal(
         "exp": int(exp),
         "params": dict(params),
     }
-    return _encrypt(
-        _sign({"typ": TYP, "alg": "ES256", "kid": key.kid}, claims, key.private), encryption_key
-    )
-
-
-def _sign(
-    header: Mapping[str, object], claims: Mapping[str, object], key: EllipticCurvePrivateKey
-) -> str:
-    """Make a compact JWS with ES256 (RFC 7518 §3.4): the signature is its two numbers in a row."""
-    signed = f"{segment(header)}.{segment(claims)}"
-    r, s = decode_dss_signature(key.sign(signed.encode(), ECDSA(SHA256())))
-    return f"{signed}.{base64url(r.to_bytes(32) + s.to_bytes(32))}"
+    header = {"typ": TYP, "kid": key.kid}
+    signed = jwt.encode(claims, key.private, "ES256", header, sort_headers=False)
+    return _encrypt(signed, encryption_key)
 
 
 def _encrypt(token: str, recipient: str) -> str:
@@ -115,7 +106,6 @@ def unseal(
     where the IdP is known to send RFC 9207 `iss`. Raises SealError, which never shows a parameter.
     """
     # The relay itself opens nothing: it need not import what does.
-    import jwt  # noqa: PLC0415
     from joserfc import jwe  # noqa: PLC0415
     from joserfc.errors import JoseError  # noqa: PLC0415
 

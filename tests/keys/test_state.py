@@ -93,6 +93,27 @@ def test_what_is_no_token_is_invalid(keys: Keys, token: str) -> None:
     assert refusal(keys, Purpose.STATE, token) == "token-invalid"
 
 
+@pytest.mark.parametrize("purpose", TOKENS)
+def test_what_cannot_be_ours_is_not_parsed(
+    keys: Keys, purpose: Purpose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, own = made(keys, min(set(TOKENS) - {purpose})), made(keys, purpose)
+    secret = keys.ring.in_use(purpose, START).symmetric
+    foreign = jwt.encode({"iss": ISSUER}, secret, "HS256")
+    monkeypatch.setattr(state, "_header", None)
+    for token in (other, foreign, own + "A", own[:-1], own + "." + own, own.replace(".", "..")):
+        assert refusal(keys, purpose, token) == "token-invalid"
+
+
+@pytest.mark.parametrize("exp", ["never", True, None, [], 1e400, -1])
+def test_an_exp_that_is_no_time_is_none(keys: Keys, exp: object) -> None:
+    key = keys.ring.in_use(Purpose.STATE, START)
+    claims = jwt.decode(made(keys), options={"verify_signature": False}) | {"exp": exp}
+    header = {"typ": "login-state+jwt", "kid": key.kid}
+    token = jwt.encode(claims, key.symmetric, "HS256", header, sort_headers=False)
+    assert refusal(keys, Purpose.STATE, token) in {"token-invalid", "login-expired"}
+
+
 def test_every_character_of_the_signature_counts(keys: Keys) -> None:
     token = made(keys)
     for index in range(token.rindex(".") + 1, len(token) - 1):

@@ -89,8 +89,14 @@ async def test_a_wrong_verifier_is_204_and_changes_nothing(wire: Wire) -> None:
 
 async def test_an_unknown_login_is_204(wire: Wire) -> None:
     login = await wire.open()
-    nobody = Opened(login.answer | {"login_id": "nobody"}, login.verifier, login.key)
+    nobody = Opened(login.answer | {"login_id": "nobody" * 4}, login.verifier, login.key)
     assert (await wire.finish(nobody)).status_code == 204
+
+
+async def test_what_can_be_no_login_is_404(wire: Wire) -> None:
+    login = await wire.open()
+    nobody = Opened(login.answer | {"login_id": "nobody"}, login.verifier, login.key)
+    check_problem(await wire.finish(nobody), 404, "login-not-found")
 
 
 async def test_a_finished_login_cannot_be_told_from_one_that_never_was(wire: Wire) -> None:
