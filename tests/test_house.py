@@ -13,7 +13,8 @@ LONGEST = 300  # lines of a file
 MEDIAN = 100
 # From the ground up; rooms of one floor do not know each other.
 FLOORS = (
-    {"errors", "secret", "login", "names", "addresses", "events", "doorbells", "pace", "files"},
+    {"errors", "secret", "login", "names", "addresses", "events", "doorbells", "pace"},
+    {"files", "outgoing"},
     {"keys", "stores", "instances", "settings"},
     {"response", "admission", "lookup", "outcomes"},
     {"relay", "client"},
@@ -60,7 +61,7 @@ def test_no_import_runs_up_or_across(module: str) -> None:
     room = room_of(module)
     for other in IMPORTS[module] - {"opencode_relay"}:
         same_room = room_of(other) == room
-        same_ground = FLOOR_OF[room_of(other)] == FLOOR_OF[room] and FLOOR_OF[room] <= 1
+        same_ground = FLOOR_OF[room_of(other)] == FLOOR_OF[room] and FLOOR_OF[room] <= 2
         assert same_room or same_ground or FLOOR_OF[room_of(other)] < FLOOR_OF[room], other
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from opencode_relay import client
-from opencode_relay.client import AsyncClient
+from opencode_relay.client import AsyncClient, talk
 
 from benchmarks.soak.network import Network
 from benchmarks.soak.tally import Tally
@@ -127,7 +126,7 @@ class World:
     async def connected(self) -> AsyncIterator[None]:
         """Give each instance a line to the relay, and the clock of this world."""
         sealed: dict[str, bytes] = {}
-        vars(client)["time"] = _InstanceTime(self.clock)
+        vars(talk)["time"] = _InstanceTime(self.clock)
         for key in self.target.instance_keys:
             self.tally.secrets.add("instance key", key)
             network = Network(self.target.transport(), self.tally, sealed)
@@ -138,6 +137,6 @@ class World:
         try:
             yield
         finally:
-            vars(client)["time"] = time
+            vars(talk)["time"] = time
             for instance in self.instances:
                 await instance.http.aclose()

@@ -138,7 +138,7 @@ def unseal(
                 "strict_aud": True,
             },
         )
-    except (JoseError, jwt.PyJWTError, ValueError, KeyError) as wrong:
+    except (JoseError, jwt.PyJWTError, ValueError, KeyError, TypeError) as wrong:
         raise SealError(f"The response does not verify ({type(wrong).__name__}).") from None
     if not isinstance(claims["exp"], int | float):
         raise SealError("The response does not say when it expires.")
