@@ -436,6 +436,32 @@ BROWSERS: dict[str, dict[str, list[Edit]]] = {
     },
 }
 
+CONNECTIONS: dict[str, dict[str, list[Edit]]] = {
+    "TestPlacesHeldByConnectionsThatSendNothing": {
+        "a connection's time never begins": [
+            edit(
+                "machine.server",
+                "super().connection_made(transport)\n        self._watch()",
+                "super().connection_made(transport)",
+            )
+        ],
+        "what comes begins the time anew": [
+            edit(
+                "machine.server",
+                "        self._head += len(data)\n",
+                "        self._head += len(data)\n        self._unwatch()\n",
+            )
+        ],
+        "a body may take for ever": [
+            edit("machine.server", "self._unwatch()  # the", "self._whole = True  # the")
+        ],
+        "after an answer blank lines may": [
+            edit("machine.server", " and not self.cycle.response_complete", "")
+        ],
+        "who waits is late": [edit("machine.server", "if answering and", "if False and")],
+    },
+}
+
 FILES = {
     "test_people.py": PEOPLE,
     "test_forms_and_pages.py": FORMS_AND_PAGES,
@@ -444,6 +470,7 @@ FILES = {
     "test_responses.py": RESPONSES,
     "test_limits.py": LIMITS,
     "test_browsers.py": BROWSERS,
+    "test_connections.py": CONNECTIONS,
 }
 
 
