@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import socket
 
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
@@ -13,6 +15,7 @@ from opencode_relay.stores.sqlite import SQLiteStore
 TICK = 1  # seconds: what another process changed is taken up within two
 SWEEP = 10  # ticks between two erasures of what has expired
 ROTATE = 3600  # ticks between two looks at the keys' age
+SAY_AGAIN = 60  # ticks at least between two lines that descriptors have run out
 
 
 class Housekeeping:
@@ -25,6 +28,7 @@ class Housekeeping:
         self._writes = store.foreign_writes()
         self._keys_at = 0
         self._ticks = 0
+        self._may_say = 0
 
     async def run(self) -> None:
         while True:
@@ -38,6 +42,9 @@ class Housekeeping:
     def tick(self) -> None:
         """Raises StoreUnavailable; the next tick tries again."""
         ticks, self._ticks = self._ticks, self._ticks + 1
+        if ticks >= self._may_say and _no_descriptors():
+            self._may_say = ticks + SAY_AGAIN
+            self._say_no_descriptors()
         writes = self._store.foreign_writes()
         if writes != self._writes:
             self._writes = writes
@@ -51,3 +58,20 @@ class Housekeeping:
         if changed_at != self._keys_at:
             self._relay.keys.refresh()
             self._keys_at = changed_at
+
+    def _say_no_descriptors(self) -> None:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        detail = (
+            f"All {most} file descriptors are in use: new connections are closed unanswered until "
+            "some end. `ulimit -Hn`, or LimitNOFILE of systemd, allows more."
+        )
+        self._relay.events.tell("descriptors_exhausted", level=logging.ERROR, detail=detail)
+
+
+def _no_descriptors() -> bool:
+    """Try for one: uvloop closes the connections that it cannot take, and tells nobody."""
+    try:
+        socket.socket().close()
+    except OSError:
+        return True
+    return False
