@@ -1,19 +1,28 @@
 """What a relay on one machine does by itself, tick by tick."""
 
 import asyncio
+import errno
 import logging
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
-from opencode_relay.keys.held import Keys
+from opencode_relay.keys.held import LOOK_AGAIN, Keys
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.login import Status, finish
 from opencode_relay.machine import housekeeping
-from opencode_relay.machine.housekeeping import HELD_UP, ROTATE, SWEEP, TICK, Housekeeping
+from opencode_relay.machine.housekeeping import (
+    HELD_UP,
+    ROTATE,
+    SAY_AGAIN,
+    SWEEP,
+    TICK,
+    Housekeeping,
+)
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
@@ -172,3 +181,42 @@ async def test_a_fault_is_logged_and_the_chores_go_on(
         await asyncio.sleep(0)
     assert kids(house.relay.keys) == {key.kid for key in new.keys}
     chores.cancel()
+
+
+def test_that_descriptors_have_run_out_is_said_once_a_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class NoSocket:
+        def __init__(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    house.ticks(1)
+    assert caplog.records == []
+    monkeypatch.setattr("socket.socket", NoSocket)
+    house.ticks(SAY_AGAIN)
+    assert [record.getMessage() for record in caplog.records] == ["descriptors_exhausted"]
+    house.ticks(1)
+    assert len(caplog.records) == 2
+    monkeypatch.undo()
+    house.ticks(2 * SAY_AGAIN)
+    assert len(caplog.records) == 2
+    assert SAY_AGAIN * TICK >= 60
+
+
+async def test_without_descriptors_the_keys_in_use_stay(house: House) -> None:
+    """And are not made anew, as they are where there is no file."""
+    house.ticks(1)
+    before = kids(house.relay.keys)
+    house.clock.advance(LOOK_AGAIN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        await house.store.create(login := a_login())
+        for needs_a_file in (house.relay.keys.check, house.keyfile.rotate_if_due):
+            with pytest.raises(StoreUnavailable):
+                needs_a_file()
+        assert await house.other.get(login.id) == login
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    house.relay.keys.check()
+    assert kids(house.relay.keys) == before

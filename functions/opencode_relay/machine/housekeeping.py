@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import socket
 
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
@@ -14,6 +16,7 @@ TICK = 1  # seconds: what another process changed is taken up, what is erased is
 SWEEP = 10  # ticks between two erasures of what has expired
 HELD_UP = 60  # ticks between two complaints that what was erased is still in the log
 ROTATE = 3600  # ticks between two looks at the keys' age
+SAY_AGAIN = 60  # ticks at least between two lines that descriptors have run out
 
 
 class Housekeeping:
@@ -27,6 +30,7 @@ class Housekeeping:
         self._keys_at = 0
         self._ticks = 0
         self._held_up = 0
+        self._may_say = 0
 
     async def run(self) -> None:
         while True:
@@ -40,6 +44,9 @@ class Housekeeping:
     def tick(self) -> None:
         """Raises StoreUnavailable; the next tick tries again."""
         ticks, self._ticks = self._ticks, self._ticks + 1
+        if ticks >= self._may_say and _no_descriptors():
+            self._may_say = ticks + SAY_AGAIN
+            self._say_no_descriptors()
         writes = self._store.foreign_writes()
         if writes != self._writes:
             self._writes = writes
@@ -60,3 +67,20 @@ class Housekeeping:
         if self._held_up and self._held_up % HELD_UP == 0:
             fields = {"detail": "Another program keeps relay.db open for reading: end it."}
             logging.getLogger("opencode_relay").warning("erasure_held_up", extra={"fields": fields})
+
+    def _say_no_descriptors(self) -> None:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        detail = (
+            f"All {most} file descriptors are in use: new connections are closed unanswered until "
+            "some end. `ulimit -Hn`, or LimitNOFILE of systemd, allows more."
+        )
+        self._relay.events.tell("descriptors_exhausted", level=logging.ERROR, detail=detail)
+
+
+def _no_descriptors() -> bool:
+    """Try for one: uvloop closes the connections that it cannot take, and tells nobody."""
+    try:
+        socket.socket().close()
+    except OSError:
+        return True
+    return False
