@@ -4,6 +4,8 @@
 //
 // A browser whose cookie `response_mode` asks for it is answered by form_post.
 //
+// It is reached through what ends TLS for it (outside.py).
+//
 // Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list), FORM_ACTION: where the pages'
 // Content-Security-Policy lets a form, and every redirect after it, lead.
 import { Provider } from 'oidc-provider'
@@ -55,6 +57,8 @@ const provider = new Provider(ISSUER, {
     Session: 86400, Grant: 86400, RefreshToken: 86400 },
   cookies: { keys: ['a-key-for-tests-only'] },
 })
+
+provider.proxy = true
 
 provider.use(async (ctx, next) => {
   const mode = ctx.cookies.get('response_mode')

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from .outside import Outside
 from .processes import HERE, OPENCODE, free_port, running, wait_until
 
 PLUGIN = HERE.parents[1] / "plugin"
@@ -101,10 +102,14 @@ def opencode(
     options: Mapping[str, object],
     template: Path | None = None,
     *,
+    outside: Outside | None = None,
     port: int | None = None,
     password: str = "",
 ) -> Iterator[Opencode]:
-    """Serve with the plugin; a `template` is a home whose installed packages are used again."""
+    """Serve with the plugin; a `template` is a home whose installed packages are used again.
+
+    Without an `outside` it reaches what this machine reaches.
+    """
     config = home / ".config/opencode"
     if template and not config.exists():
         for part in (".config", ".cache"):
@@ -114,7 +119,7 @@ def opencode(
     (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
     models = home / "models.json"
     models.write_text(json.dumps(MODELS))
-    env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)}
+    env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)} | (outside.environment if outside else {})
     port = port or free_port()
     user = ""
     if password:
