@@ -35,6 +35,7 @@ from .sites import FRONTS, Site, Sites
 
 ARTIFACTS = HERE / "artifacts"
 RELAY = Path(sys.executable).with_name("opencode-relay")
+RELAY_HOST = "relay.example"  # of a relay that is not on loopback
 TIMEOUT = 20_000  # ms that the browser waits for anything
 
 numbers = count(1)
@@ -69,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def ports() -> dict[str, int]:
-    relays_and_idps = ("relay", "locked-relay", "proxied", "returning", "open", "locked")
+    relays_and_idps = ("relay", "locked-relay", "proxied", "returning", "tokens", "open", "locked")
     return {name: free_port() for name in (*relays_and_idps, *FRONTS)}
 
 
@@ -80,12 +81,13 @@ def origin(port: int) -> str:
 @pytest.fixture(scope="package")
 def certificate(world: Path) -> Certificate:
     """What ChatGPT's hosts show."""
-    return make_certificate(world / "chatgpt", (HOST, "chatgpt.com", "api.openai.com"))
+    return make_certificate(world / "chatgpt", (HOST, "chatgpt.com", "api.openai.com", RELAY_HOST))
 
 
 @pytest.fixture(scope="package")
 def open_idp(world: Path, ports: dict[str, int], certificate: Certificate) -> Iterator[Idp]:
     relays = [origin(ports[name]) for name in ("relay", "proxied", "returning")]
+    relays.append(f"https://{RELAY_HOST}")
     redirect_uris = [*LOCALHOST, *(f"{relay}/auth/callback" for relay in relays)]
     form_action = " ".join(["'self'", *relays])
     home = world / "open-idp"

@@ -24,7 +24,7 @@ QUIET = {
 }
 # opencode knows some hundred providers, whose models make its pages slow to come up.
 MODEL = {
-    "id": "some-model",
+    "id": "gpt-5.5",  # one of those that ChatGPT's accounts may use
     "name": "Some model",
     "release_date": "2026-01-01",
     "attachment": False,
@@ -34,7 +34,13 @@ MODEL = {
     "limit": {"context": 1000, "output": 1000},
 }
 MODELS = {
-    "openai": {"id": "openai", "name": "OpenAI", "env": [], "models": {MODEL["id"]: MODEL}},
+    "openai": {
+        "id": "openai",
+        "name": "OpenAI",
+        "npm": "@ai-sdk/openai",
+        "env": [],
+        "models": {MODEL["id"]: MODEL},
+    },
 }
 
 
@@ -68,6 +74,17 @@ class Opencode:
             timeout=60,
         )
         return answer.is_success
+
+    def prompt(self, text: str) -> str:
+        """Ask the provider's model, and return what it says."""
+        with httpx.Client(base_url=self.url, timeout=120) as client:
+            session = client.post("/session", json={}).raise_for_status().json()["id"]
+            asked = {
+                "model": {"providerID": "openai", "modelID": MODEL["id"]},
+                "parts": [{"type": "text", "text": text}],
+            }
+            answer = client.post(f"/session/{session}/message", json=asked).raise_for_status()
+        return "".join(part.get("text", "") for part in answer.json()["parts"])
 
     def forget(self) -> None:
         httpx.delete(f"{self.url}/auth/openai", timeout=30).raise_for_status()
