@@ -19,8 +19,8 @@ from .person import Person, decide
 from .proxies import Certificate
 
 CHATGPT = "chatgpt.com"
-PAIRING = "(browser)"
-PASTE = "paste the address"
+PAIRING, PASTE = "pairing-code", "paste"
+LABELS = {PAIRING: "(browser)", PASTE: "paste the address"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Place:
 
 @pytest.fixture
 def served(world: Path, ports: dict[str, int], way: str) -> Iterator[Relay]:
-    home = world / f"tokens-relay-{len(way)}"
+    home = world / f"tokens-relay-{way}"
     with relay_at(
         f"https://{RELAY_HOST}", ports["tokens"], home, registered=way == PAIRING
     ) as relay:
@@ -89,18 +89,18 @@ def place(
     certificate: Certificate,
     way: str,
 ) -> Iterator[Place]:
-    home = world / f"tokens-{len(way)}"
+    home = world / f"tokens-{way}"
     with models() as port:
         hosts = {**beyond.hosts, CHATGPT: port, "api.openai.com": port}
         with (
             outside(certificate, hosts) as left,
             opencode(home, plugin, served.options, template, outside=left) as instance,
         ):
-            label_is(instance, way)
+            label_is(instance, LABELS[way])
             yield Place(instance, served, idp, way, left)
 
 
-@pytest.mark.parametrize("way", [PAIRING, PASTE], ids=["pairing-code", "paste"])
+@pytest.mark.parametrize("way", LABELS)
 def test_tokens_go_to_openai_only_and_the_relays_secrets_to_the_relay(
     meet: Meet, place: Place
 ) -> None:
