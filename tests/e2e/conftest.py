@@ -11,31 +11,27 @@ once, and one each with a configured address behind nginx and Caddy. The pages o
 form lead to itself and the relays only.
 """
 
-import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
-from .idp import CLIENT_ID, HOST, ISSUER, LOCALHOST, Idp, identity_provider
+from .idp import HOST, LOCALHOST, Idp, identity_provider
 from .opencode import USER, Opencode, label_is, opencode, pack
 from .outside import Outside
 from .person import Person
-from .processes import CHROMIUM, HERE, OPENCODE, Restartable, free_port, running
+from .processes import CHROMIUM, HERE, OPENCODE, Restartable, free_port
 from .proxies import NAMES, PASSWORD, PROGRAMS, Certificate, make_certificate
+from .relays import RELAY, RELAY_HOST, Relay, origin, relay_at
 from .sites import FRONTS, Site, Sites
 
 ARTIFACTS = HERE / "artifacts"
-RELAY = Path(sys.executable).with_name("opencode-relay")
-RELAY_HOST = "relay.example"  # of a relay that is not on loopback
 TIMEOUT = 20_000  # ms that the browser waits for anything
 
 numbers = count(1)
@@ -74,10 +70,6 @@ def ports() -> dict[str, int]:
     return {name: free_port() for name in (*relays_and_idps, *FRONTS)}
 
 
-def origin(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
-
-
 @pytest.fixture(scope="package")
 def certificate(world: Path) -> Certificate:
     """What ChatGPT's hosts show."""
@@ -99,32 +91,6 @@ def open_idp(world: Path, ports: dict[str, int], certificate: Certificate) -> It
 def locked_idp(world: Path, ports: dict[str, int], certificate: Certificate) -> Iterator[Idp]:
     with identity_provider(ports["locked"], LOCALHOST, world / "locked-idp", certificate) as idp:
         yield idp
-
-
-@dataclass(frozen=True)
-class Relay:
-    issuer: str
-    data: Path
-    log: Path
-
-    @property
-    def options(self) -> dict[str, str]:
-        """The plugin options of the entry that `serve` wrote at its first start."""
-        entry = json.loads((self.data / "opencode.json").read_text())["plugin"][0]
-        options: dict[str, str] = entry[1]
-        return options
-
-
-@contextmanager
-def relay_at(public: str, port: int, home: Path, *, registered: bool = True) -> Iterator[Relay]:
-    clients = [{"issuer": ISSUER, "client_id": CLIENT_ID}] if registered else []
-    data = home / "data"
-    options = [f"--port={port}", f"--public-url={public}", f"--data={data}", f"--name={home.name}"]
-    log = home.with_suffix(".log")
-    env = {"RELAY_REGISTERED_CLIENTS": json.dumps(clients)}
-    ready = f"http://127.0.0.1:{port}/healthz"
-    with running([str(RELAY), "serve", *options], home=home, log=log, ready=ready, env=env):
-        yield Relay(public, data, log)
 
 
 @pytest.fixture(scope="package")

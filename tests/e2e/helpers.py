@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from .outside import Outside
 from .person import Dialog, Person
 from .processes import CHROMIUM, wait_until
 from .proxies import PASSWORD
+from .relays import RELAY
 
-RELAY = Path(sys.executable).with_name("opencode-relay")
 HELPER = "if you have its browser extension or catcher"
 PASTE = "paste the address of the page that did not load, or the relay's code"
 

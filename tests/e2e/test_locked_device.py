@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import Meet, Relay
+from .conftest import Meet
 from .device_idp import DeviceIdp, device_idp
 from .idp import HOST, ISSUER
 from .opencode import opencode
 from .outside import Outside, outside
 from .processes import wait_until
 from .proxies import Certificate
+from .relays import Relay
 
 
 @pytest.fixture

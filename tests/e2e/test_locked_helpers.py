@@ -10,14 +10,15 @@ import pytest
 from opencode_relay.cli.catch import STATE_BEGINS
 from playwright.sync_api import Browser, expect
 
-from .conftest import TIMEOUT, Meet, Relay, failed, leave_artifacts, numbers
-from .helpers import HELPER, PASTE, RELAY, agree, catching, choose, chromium_with_extension, reads
+from .conftest import TIMEOUT, Meet, failed, leave_artifacts, numbers
+from .helpers import HELPER, PASTE, agree, catching, choose, chromium_with_extension, reads
 from .idp import LOCALHOST, Idp
 from .opencode import Opencode, label_is, opencode
 from .outcome import never_signed_in, signed_in
 from .outside import Outside
 from .person import Person, decide, says
 from .processes import HERE, free_port
+from .relays import RELAY, Relay
 from .sites import Site, Sites
 
 ENTER = "enter the code below"

@@ -5,13 +5,14 @@ import pytest
 from opencode_relay.client import Client
 from playwright.sync_api import expect
 
-from .conftest import Meet, Relay
+from .conftest import Meet
 from .idp import Idp
 from .opencode import Opencode
 from .outcome import never_signed_in, signed_in
 from .outside import Outside
 from .person import Dialog, Person, says
 from .processes import wait_until
+from .relays import Relay
 
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636 appendix B
 

@@ -7,12 +7,13 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import Meet, Relay, Serve, origin, relay_at
+from .conftest import Meet, Serve
 from .idp import Idp
 from .opencode import Opencode
 from .outcome import signed_in
 from .person import decide, says
 from .processes import free_port, nginx
+from .relays import Relay, origin, relay_at
 
 FORWARD = """
     proxy_http_version 1.1;

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from .conftest import RELAY_HOST, Meet, Relay, relay_at
+from .conftest import Meet
 from .idp import HOST, Idp
 from .models import REPLY, RESPONSES, models
 from .opencode import Opencode, label_is, opencode
@@ -17,6 +17,7 @@ from .outcome import signed_in
 from .outside import Outside, Sent, outside
 from .person import Person, decide
 from .proxies import Certificate
+from .relays import RELAY_HOST, Relay, relay_at
 
 CHATGPT = "chatgpt.com"
 PAIRING, PASTE = "pairing-code", "paste"
