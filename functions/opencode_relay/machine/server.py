@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import resource
 import signal
 import socket
@@ -12,7 +13,9 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from opencode_relay.keys.p256 import new_private_key, public_jwk
 from opencode_relay.relay import Relay
+from opencode_relay.response import seal
 from opencode_relay.web.app import make_app
 
 from .housekeeping import Housekeeping
@@ -126,6 +129,7 @@ class _Server(uvicorn.Server):
 def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
+    _rehearse(relay)
     proxies = list(relay.settings.trusted_proxies)
     config = uvicorn.Config(
         make_app(relay),
@@ -158,6 +162,16 @@ def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     signal.signal(signal.SIGINT, end)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
+
+
+def _rehearse(relay: Relay) -> None:
+    """Seal once: libraries import parts of themselves when they are first used.
+
+    By then all descriptors may be in use, and no file can be opened.
+    """
+    key = json.dumps(public_jwk(new_private_key().public_key()))
+    now, issuer = relay.now(), relay.issuer
+    seal(relay.keys, issuer=issuer, login_id="-", encryption_key=key, params={}, now=now, exp=now)
 
 
 def _allow_many_connections() -> None:
