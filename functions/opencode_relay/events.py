@@ -65,7 +65,7 @@ class JSONLines(logging.Formatter):
         if record.exc_info and record.exc_info[0]:
             # The text of an unforeseen exception, or a local in its traceback, could be a secret.
             line["exception"] = record.exc_info[0].__name__
-            line["where"] = _where(record)
+            line["where"] = where(record)
         return _ENCODER.encode(line)
 
 
@@ -74,7 +74,8 @@ def _rfc3339(seconds: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _where(record: logging.LogRecord) -> list[str]:
+def where(record: logging.LogRecord) -> list[str]:
+    """Name the innermost places of a record's exception: file, line and function."""
     trace = record.exc_info[2] if record.exc_info else None
     places = []
     while trace:

@@ -15,6 +15,7 @@ from tests.aws.ric import LIMIT, Environment, FunctionFailed
 from tests.aws.template import Stack, load
 
 MAX_HEAD = 10_240  # bytes of request line and headers together (HTTP API quotas)
+REQUEST_ID = "JKJaXmPLvHcESHA="
 _PLAIN = ("text/", "application/json", "application/javascript", "application/xml")
 Invoke = Callable[[dict[str, Any], float], Any]
 
@@ -126,7 +127,7 @@ def to_event(
                 "sourceIp": address,
                 "userAgent": headers.get("user-agent", ""),
             },
-            "requestId": "JKJaXmPLvHcESHA=",
+            "requestId": REQUEST_ID,
             "routeKey": route,
             "stage": "$default",
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),

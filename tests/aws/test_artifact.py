@@ -15,9 +15,9 @@ from tests.aws.ric import PYTHON
 from tests.aws.template import FUNCTIONS, ROOT
 from tests.aws.tools import tool
 
-# What only one machine runs, and what would come with boto3.
+# What only one machine runs.
 WINGS = [f"opencode_relay/{wing}" for wing in ("cli", "client", "machine")]
-ABSENT = ("boto3", "uvicorn", "httpx", "typer", *WINGS)
+ABSENT = ("uvicorn", "httpx", "typer", *WINGS)
 PIN = re.compile(r"([a-z0-9-]+)(?:\[[a-z]+\])?==([0-9a-z.]+) \\")
 
 
@@ -102,7 +102,6 @@ def test_what_is_deployed_is_pinned_and_hashed_and_names_no_index() -> None:
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = asked["dependencies"] + asked["optional-dependencies"]["aws"]
     bounds = {re.split(r"[\[>]", one)[0]: one.partition(">=")[2].split(",<") for one in wanted}
-    bounds["botocore"] = bounds["boto3"]
     deployed = {re.split(r"[\[>]", one)[0] for one in _asked()}
     assert deployed <= pins.keys()
     for name in deployed:

@@ -1,13 +1,25 @@
 """What functions log, under Lambda's JSON format, which leaves Lambda's own lines out."""
 
 import json
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opencode_relay.aws.log import CloudWatchLog
 
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.template import FUNCTIONS, Stack, load
 from tests.support.wire import MakeWire
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = before, level
 
 
 async def lines_of_a_login(make_wire: MakeWire, **settings: Any) -> list[dict[str, Any]]:
@@ -20,6 +32,24 @@ async def lines_of_a_login(make_wire: MakeWire, **settings: Any) -> list[dict[st
     return [json.loads(line) for one in running for line in one.log.splitlines()]
 
 
+def test_an_exceptions_words_stay_out(capsys: pytest.CaptureFixture[str]) -> None:
+    log = CloudWatchLog("info")
+    log.begin({}, SimpleNamespace(aws_request_id="of this request"))
+    try:
+        raise ValueError("the-secret")  # noqa: TRY301
+    except ValueError as wrong:
+        wrong.add_note("the-secret")
+        logging.getLogger("anything").exception("odd")
+    written = capsys.readouterr().out
+    assert "the-secret" not in written
+    line = json.loads(written)
+    assert (line["message"], line["level"]) == ("odd", "ERROR")
+    assert line["exception_name"] == "ValueError"
+    assert line["where"][-1].startswith("test_logs.py:")
+    assert line["function_request_id"] == "of this request"
+    assert "correlation_id" not in line
+
+
 def metrics_of(line: dict[str, Any]) -> set[str]:
     directives = line.get("_aws", {}).get("CloudWatchMetrics", [])
     return {metric["Name"] for one in directives for metric in one["Metrics"]}
@@ -30,7 +60,12 @@ async def test_events_and_metrics_are_json_lines_of_our_own(make_wire: MakeWire)
     lines = await lines_of_a_login(make_wire)
     events = [line for line in lines if line.get("level") == "INFO"]
     assert {line["message"] for line in events} >= {"opened", "released", "collected", "finished"}
-    assert all("timestamp" in line for line in events)
+    for line in events:
+        assert line["timestamp"].endswith("+00:00")
+        assert line["service"] == SERVICE_NAME
+        assert line["correlation_id"] == REQUEST_ID
+        assert line["function_request_id"]
+        assert not {"location", "taskName"} & line.keys()
     counted = set[str]().union(*map(metrics_of, lines))
     assert counted >= {"opened", "released", "collected", "finished", "callback_to_collection"}
 

@@ -20,9 +20,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+import boto3
 from botocore.config import Config
-from botocore.session import get_session
 from mangum import Mangum
 
 import opencode_relay.web.app  # noqa: F401  # every function needs it: here, while gc is off
@@ -37,6 +36,7 @@ from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
+from .log import CloudWatchLog
 from .metrics import EMFMetrics
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ _MALFORMED: Event = {
 }
 
 
-_SESSION = get_session()  # one, for it reads botocore's data
+_SESSION = boto3.Session()  # one, for it reads botocore's data
 
 
 def client(service: str) -> Any:
-    """Make a low-level client; boto3 would only wrap it, and take time to import."""
-    return _SESSION.create_client(service, config=_CLIENT)
+    """Make a low-level client."""
+    return _SESSION.client(service, config=_CLIENT)
 
 
 class Function:
@@ -75,7 +75,7 @@ class Function:
     ) -> None:
         gc.disable()
         settings = Settings.load(os.environ)
-        log_to_cloudwatch(settings.log_level)
+        self._log = CloudWatchLog(settings.log_level)
         ssm = client("ssm") if purposes else None
         parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
         self._metrics = EMFMetrics()
@@ -93,6 +93,7 @@ class Function:
         gc.enable()
 
     def __call__(self, event: Event, context: object) -> Event:
+        self._log.begin(event, context)
         self._refresh()
         try:
             answer: Event = self._app(event, context)  # type: ignore[arg-type]
@@ -115,19 +116,6 @@ class Function:
             except StoreUnavailable as wrong:
                 fields = {"detail": str(wrong)}
                 _LOG.warning("keys_not_refreshed", extra={"fields": fields})
-
-
-def log_to_cloudwatch(level: str) -> None:
-    """Write the same events as on one machine, in Powertools' form, with Lambda's request id."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LambdaPowertoolsFormatter(log_record_order=["level", "message"]))
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
-    logging.getLogger("botocore").setLevel(logging.WARNING)
-    # It would log an exception with its words, which could hold a secret.
-    logging.getLogger("mangum").disabled = True
-    logging.getLogger("mangum.http").disabled = True
 
 
 def _tidy(event: Event, answer: Event) -> Event:

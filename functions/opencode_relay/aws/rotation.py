@@ -15,15 +15,16 @@ from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
 from opencode_relay.keys.parameters import KeyParameters
 
-from .function import client, log_to_cloudwatch
+from .function import client
+from .log import CloudWatchLog
 from .metrics import EMFMetrics
 
 _ANSWER = 10  # seconds
 
 
-def handler(event: dict[str, Any], _context: Any) -> None:
+def handler(event: dict[str, Any], context: Any) -> None:
     """Handle a schedule's event, or a custom resource's: then failure is told, not raised."""
-    log_to_cloudwatch(os.environ.get("RELAY_LOG_LEVEL", "info"))
+    CloudWatchLog(os.environ.get("RELAY_LOG_LEVEL", "info")).begin(event, context)
     path = os.environ["KEYS_PATH"]
     parameters = KeyParameters(client("ssm"), path)
     if "ResponseURL" not in event:
