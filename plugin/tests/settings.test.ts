@@ -8,13 +8,21 @@ import { SettingsError, readSettings } from "../src/settings.js";
 
 const RELAY = { relay: "https://relay.example" };
 
-test("ChatGPT is the identity provider unless another is set", () => {
+test("ChatGPT is the identity provider, whatever is set: opencode sends its tokens to OpenAI", () => {
   const { issuer, clientId } = readSettings(RELAY, {});
   assert.equal(issuer, "https://auth.openai.com");
   assert.equal(clientId, "app_EMoamEEZ73f0CkXaXp7hrann");
-  const other = readSettings({ issuer: "https://idp.example", clientId: "c1" }, {});
-  assert.deepEqual([other.issuer, other.clientId], ["https://idp.example", "c1"]);
-  assert.throws(() => readSettings({ issuer: "https://idp.example" }, {}), SettingsError);
+  for (const [name, value] of [
+    ["issuer", "https://idp.example"],
+    ["issuer", issuer],
+    ["issuer", ""],
+    ["clientId", "c1"],
+    ["scope", "openid"],
+    ["providers", [{ id: "own", issuer: "https://idp.example", clientId: "c1" }]],
+  ] as const) {
+    const says = new RegExp(`"${name}" is not offered.*ChatGPT only: remove it.*later.*"providers"`);
+    assert.throws(() => readSettings({ ...RELAY, [name]: value }, {}), says);
+  }
 });
 
 test("options win over the environment, and empty ones do not count", async () => {

@@ -104,7 +104,6 @@ test("stray and forged requests never harm a live login", async () => {
     [await h.back(login, { code: "c1" }, { claims: { exp: 1 } }), 400],
     [await h.back(login, { code: "c1" }, { header: { typ: "login-state+jwt" } }), 400],
     [await h.back(login, { code: "c1", iss: "https://evil.example" }), 400],
-    [await h.back(login, { code: "c1", iss: undefined }), 400],
     [await h.back(login, { error: "access_denied", iss: "https://evil.example" }), 400],
   ] as const) {
     const shown = await browser.get(path);
