@@ -11,6 +11,7 @@ import type { Log } from "../opencode/log.js";
 import type { Address, Settings } from "../settings.js";
 import { CALLBACK, START } from "../signin/redirect-login.js";
 import { callback } from "./callback.js";
+import { fields } from "./fields.js";
 import type { Answer } from "./page.js";
 import * as pages from "./pages.js";
 import { start } from "./start.js";
@@ -106,8 +107,10 @@ async function serve(request: IncomingMessage, answer: ServerResponse): Promise<
     result = pages.refusal("notFound");
   } else if (request.method !== "GET") {
     result = pages.refusal("notAllowed", undefined, { allow: "GET" });
-  } else if (/prefetch/.test(String(request.headers["sec-purpose"] ?? ""))) {
+  } else if (/prefetch/.test(fields(request, "sec-purpose").join())) {
     result = pages.refusal("prefetch", undefined, { "retry-after": "1" });
+  } else if (visit.isDoubled) {
+    result = pages.refusal("doubled");
   } else {
     try {
       result = await route(visit);
@@ -135,8 +138,8 @@ const EVERYWHERE = {
 const HSTS = { "strict-transport-security": "max-age=600" };
 
 /** For `opencode-relay doctor`: that the path leads here, as all but two should not, and what the proxy should have kept. */
-function marks({ headers }: IncomingMessage): Record<string, string> {
-  if (headers.authorization === undefined) return { "opencode-relay": "instance" };
+function marks(request: IncomingMessage): Record<string, string> {
+  if (!fields(request, "authorization").length) return { "opencode-relay": "instance" };
   if (!warned) {
     warned = true;
     log(

@@ -40,6 +40,12 @@ export const REFUSALS = {
     "This sign-in was begun in another browser, or this one keeps no cookies. Nothing was changed.",
     "Begin and finish in one browser. If you did not begin this sign-in yourself, close this page.",
   ],
+  doubled: [
+    400,
+    "A cookie is in the way",
+    "Your browser sent the cookie of this sign-in twice, so another site may have set one of them. Nothing was changed.",
+    "Delete the cookies of this address, and of the domain it belongs to, in your browser. Then begin the sign-in again at opencode.",
+  ],
   refused: [
     400,
     "This answer cannot be used",
