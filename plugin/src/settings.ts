@@ -128,10 +128,16 @@ function listenAddress(text: string): Address {
 // http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
 // the clear: opencode's fetch asks HTTP_PROXY for loopback too.
 function refuseProxied(url: URL, env: Environment): void {
-  if (url.protocol !== "http:" || !(env["HTTP_PROXY"] || env["http_proxy"])) return;
-  const direct = (env["NO_PROXY"] || env["no_proxy"] || "").split(/[\s,]+/);
+  if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return;
+  // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
+  const direct = (env["no_proxy"] || env["NO_PROXY"] || "")
+    .split(",")
+    .map((entry) => entry.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
   if ([url.hostname, url.host, "*"].some((host) => direct.includes(host))) return;
-  throw new SettingsError(`${url.origin} would be asked through HTTP_PROXY: add it to NO_PROXY`);
+  throw new SettingsError(
+    `${url.origin} would be asked through HTTP_PROXY: add ${url.hostname} to NO_PROXY (no_proxy ` +
+      "goes before it), with commas between its entries",
+  );
 }
 
 function keyReader(

@@ -8,6 +8,50 @@ import { SettingsError, readSettings } from "../src/settings.js";
 
 const RELAY = { relay: "https://relay.example" };
 
+/** Host and NO_PROXY: Bun asks directly, … */
+const DIRECT = [
+  ["127.0.0.1", "127.0.0.1"],
+  ["127.0.0.1", "localhost, 127.0.0.1"],
+  ["127.0.0.1", "localhost,\t127.0.0.1 "],
+  ["127.0.0.1", "127.0.0.1:8787"],
+  ["127.0.0.1", "*"],
+  ["127.0.0.1", "other, * "],
+  ["localhost", "LocalHost"],
+  ["[::1]", "[::1]"],
+  ["[::1]", "[::1]:8787"],
+] as const;
+
+/** … asks the proxy, … */
+const PROXIED = [
+  ["127.0.0.1", ""],
+  ["127.0.0.1", ","],
+  ["127.0.0.1", "localhost 127.0.0.1"],
+  ["127.0.0.1", "* localhost"],
+  ["127.0.0.1", "127.0.0.1:1"],
+  ["127.0.0.1", "127.0.0.1:"],
+  ["127.0.0.1", "127.0.0.0/8"],
+  ["127.0.0.1", "127.*"],
+  ["127.0.0.1", "*.0.0.1"],
+  ["127.0.0.1", '"127.0.0.1"'],
+  ["127.0.0.1", "localhost"],
+  ["localhost", "127.0.0.1"],
+  ["localhost", "other\nlocalhost"],
+  ["localhost", "localhost\u00a0"],
+  ["localhost", "\u00a0localhost"],
+  ["localhost", "other;localhost"],
+  ["localhost", "*.localhost"],
+  ["localhost", "localhost."],
+  ["[::1]", "::1"],
+] as const;
+
+/** … and what it asks directly, but nobody would write on purpose. */
+const STRICTER = [
+  ["127.0.0.1", "0.0.1"],
+  ["127.0.0.1", "1"],
+  ["localhost", ".localhost"],
+  ["localhost", "\nlocalhost"],
+] as const;
+
 test("ChatGPT is the identity provider, whatever is set: opencode sends its tokens to OpenAI", () => {
   const { issuer, clientId } = readSettings(RELAY, {});
   assert.equal(issuer, "https://auth.openai.com");
@@ -133,11 +177,35 @@ test("a catcher is switched on and off, by the option first", () => {
 
 test("http to loopback is refused where a proxy would be sent it", () => {
   const relay = "http://127.0.0.1:8787";
-  const of = (env: Record<string, string>) => readSettings({ relay }, env).relay();
-  assert.throws(() => of({ HTTP_PROXY: "http://proxy:1" }), /NO_PROXY/);
-  assert.throws(() => of({ http_proxy: "http://proxy:1", NO_PROXY: "localhost" }), /NO_PROXY/);
-  assert.equal(of({ HTTP_PROXY: "http://proxy:1", NO_PROXY: "localhost, 127.0.0.1" }), relay);
-  assert.equal(of({ HTTPS_PROXY: "http://proxy:1" }), relay);
+  const of = (env: Record<string, string>, at = relay) => readSettings({ relay: at }, env).relay();
+  const proxy = "http://proxy:1";
+  assert.equal(of({ HTTPS_PROXY: proxy }), relay);
+  assert.equal(of({ HTTP_PROXY: proxy }, "https://relay.example"), "https://relay.example");
+  const refused = /127\.0\.0\.1 to NO_PROXY.*commas/;
+  for (const env of [
+    { HTTP_PROXY: proxy },
+    { http_proxy: proxy },
+    { http_proxy: "", HTTP_PROXY: proxy },
+    { HTTP_PROXY: proxy, no_proxy: "other", NO_PROXY: "127.0.0.1" },
+    { HTTP_PROXY: proxy, no_proxy: " ", NO_PROXY: "127.0.0.1" },
+  ]) {
+    assert.throws(() => of(env as Record<string, string>), refused, JSON.stringify(env));
+  }
+  assert.equal(of({ HTTP_PROXY: proxy, no_proxy: "", NO_PROXY: "127.0.0.1" }), relay);
+  assert.equal(of({ HTTP_PROXY: proxy, no_proxy: "127.0.0.1", NO_PROXY: "other" }), relay);
+});
+
+test("NO_PROXY is read as Bun 1.3.14 does, on which each of these was tried, or more strictly", () => {
+  const goes = (entries: string, host: string) => {
+    const env = { HTTP_PROXY: "http://proxy:1", NO_PROXY: entries };
+    return () => readSettings({ relay: `http://${host}:8787` }, env).relay();
+  };
+  for (const [host, entries] of DIRECT) {
+    assert.equal(goes(entries, host)(), `http://${host}:8787`, JSON.stringify(entries));
+  }
+  for (const [host, entries] of [...PROXIED, ...STRICTER]) {
+    assert.throws(goes(entries, host), SettingsError, JSON.stringify(entries));
+  }
 });
 
 test("an unknown option, or one that is no string, is named", () => {
