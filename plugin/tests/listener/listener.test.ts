@@ -11,6 +11,7 @@ import { listening } from "../../src/listener/listener.js";
 import * as pages from "../../src/listener/pages.js";
 import type { RedirectLogin } from "../../src/signin/redirect-login.js";
 import { HOST, Harness } from "../harness.js";
+import { SLOW, talk } from "../slow.js";
 
 const PUBLIC = `https://${HOST}`;
 const PATHS = ["/auth/start", "/auth/callback"];
@@ -117,6 +118,21 @@ test("the listener starts with the plugin and outlives its instances", async () 
   assert.equal((await h.browser().get("/auth/start")).status, 404);
   await h.hooks.dispose();
   assert.equal((await h.browser().get("/auth/start")).status, 404);
+});
+
+test("what sends nothing, or does not end, is ended", { timeout: 10_000 }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "relay-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, "socket");
+  await listening({ path }, () => undefined, 150);
+  await Promise.all(
+    SLOW.map(async ([what, text, drip, status]) => {
+      const heard = await talk(path, text, drip, t.signal);
+      if (!status) return;
+      assert.match(heard, new RegExp(`^HTTP/1.1 ${status} .*</html>`, "s"), what);
+      assert.match(heard, /^connection: close\r$/im, what);
+    }),
+  );
 });
 
 test("an address that is taken: polls, says so, and uses it once it is free", async () => {
