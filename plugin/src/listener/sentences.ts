@@ -72,12 +72,13 @@ export const REFUSALS = {
   ],
 } as const satisfies Record<string, readonly [number, ...Sentences]>;
 
-export const IDP_ERRORS: Readonly<Record<string, string>> = {
-  access_denied: "The sign-in was declined, or your account may not do this.",
-  login_required: "You were not signed in there.",
-  consent_required: "The access that opencode asks for was not agreed to.",
-  interaction_required: "Something there has to be answered first.",
-  invalid_scope: "It does not grant what opencode asks for.",
-  server_error: "Something went wrong there.",
-  temporarily_unavailable: "It is too busy at the moment.",
-};
+/** A `Map`, for an object would also know `constructor` and its like. */
+export const IDP_ERRORS: ReadonlyMap<string, string> = new Map([
+  ["access_denied", "The sign-in was declined, or your account may not do this."],
+  ["login_required", "You were not signed in there."],
+  ["consent_required", "The access that opencode asks for was not agreed to."],
+  ["interaction_required", "Something there has to be answered first."],
+  ["invalid_scope", "It does not grant what opencode asks for."],
+  ["server_error", "Something went wrong there."],
+  ["temporarily_unavailable", "It is too busy at the moment."],
+]);

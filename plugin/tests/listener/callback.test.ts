@@ -181,6 +181,17 @@ test("an error that is not known gets our own words too", async () => {
   assert.doesNotMatch(shown.text, /555-0100/);
 });
 
+test("nor is a name that every object knows taken for an error that is known", async () => {
+  for (const error of ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf"]) {
+    await using h = new Harness();
+    const [login, browser, callback] = await begun(h);
+    const shown = await browser.get(await h.back(login, { error }));
+    assert.equal(shown.status, 200, error);
+    assert.match(shown.text, /a reason that is not known here/, error);
+    assert.deepEqual(await callback(), FAILED);
+  }
+});
+
 test("a code that is refused, or not there, ends the login with a page that says so", async () => {
   for (const code of ["unknown", undefined]) {
     await using h = new Harness();

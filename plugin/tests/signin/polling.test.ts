@@ -117,6 +117,21 @@ test("declined, cancelled, and an error of the identity provider fail promptly a
   assert.equal(h.stored, undefined);
 });
 
+test("a problem that is not known is named, also one that every object knows", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  for (const slug of ["constructor", "__proto__", "toString", "login-lost"]) {
+    h.relay.intercept = (seen, answer) => {
+      if (!seen.path.includes("/response")) return false;
+      h.relay.problem(answer, 410, slug);
+      return true;
+    };
+    const shown = await h.auto();
+    assert.deepEqual(await shown.callback(), FAILED);
+    assert.ok(h.logged(new RegExp(`the relay ended the login \\(${slug}\\)$`)), h.log.join());
+  }
+});
+
 test("a response that fails a check is not redeemed", async () => {
   await using h = await new Harness().start();
   h.register();
