@@ -15,7 +15,7 @@ import { fields } from "./fields.js";
 import type { Answer } from "./page.js";
 import * as pages from "./pages.js";
 import { start } from "./start.js";
-import { visitOf } from "./visit.js";
+import { isEarly, visitOf } from "./visit.js";
 
 const ROUTES = new Map([
   [START, start],
@@ -115,7 +115,7 @@ async function serve(request: IncomingMessage, answer: ServerResponse): Promise<
     result = pages.refusal("notFound");
   } else if (request.method !== "GET") {
     result = pages.refusal("notAllowed", undefined, { allow: "GET" });
-  } else if (/prefetch/.test(fields(request, "sec-purpose").join())) {
+  } else if (isEarly(request)) {
     result = pages.refusal("prefetch", undefined, { "retry-after": "1" });
   } else if (visit.isDoubled) {
     result = pages.refusal("doubled");

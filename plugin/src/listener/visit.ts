@@ -46,6 +46,15 @@ export function cookie(browser: string): string {
   return `${COOKIE}=${browser}; Path=/; Max-Age=${COOKIE_LIFE}; Secure; HttpOnly; SameSite=Lax`;
 }
 
+/** `Sec-Purpose` is the standard's; before it came Opera's and Chromium's, Safari's, Firefox's. */
+const PURPOSES = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/** True where a browser says that nobody has asked for the page yet: a prefetch, or a preview. */
+export function isEarly(request: IncomingMessage): boolean {
+  const purposes = PURPOSES.flatMap((name) => fields(request, name));
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose));
+}
+
 function parametersOf(query: string): Visit["parameters"] {
   const parameters = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(query)) {

@@ -86,9 +86,22 @@ test("only GET acts: HEAD, POST and a prefetch leave the login as it is", async 
     assert.equal(shown.status, 405, method);
     assert.equal(shown.headers["allow"], "GET");
   }
-  const fetched = await h.browser().get(url, { "sec-purpose": "prefetch;prerender" });
-  assert.equal(fetched.status, 503);
-  assert.ok(fetched.headers["retry-after"]);
+  for (const [name, value] of [
+    ["sec-purpose", "prefetch"],
+    ["sec-purpose", "prefetch;prerender"],
+    ["Sec-Purpose", "Prefetch;anonymous-client-ip"],
+    ["sec-purpose", "prerender"],
+    ["Purpose", "prefetch"],
+    ["purpose", "PREVIEW"],
+    ["X-Purpose", "preview"],
+    ["X-Moz", "prefetch"],
+    ["x-moz", "Prerender"],
+  ] as const) {
+    const fetched = await h.browser().get(url, { [name]: value });
+    assert.equal(fetched.status, 503, `${name}: ${value}`);
+    assert.ok(fetched.headers["retry-after"]);
+    assert.equal(fetched.headers["set-cookie"], undefined);
+  }
   assert.equal(h.relay.logins.length, 0);
   assert.equal((await h.browser().get(url)).status, 302);
 });
