@@ -9,17 +9,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import httpx
-from opencode_relay import client
-from opencode_relay.client import AsyncClient
+from opencode_relay.client import AsyncClient, talk
 
 from benchmarks.soak.network import Network
 from benchmarks.soak.tally import Tally
-
-if TYPE_CHECKING:
-    from benchmarks.soak.life import Life
 
 RETURN_URL = "https://instance.example/auth/callback"
 IDP = "https://idp.example"
@@ -122,15 +118,15 @@ class World:
     target: Target
     instances: list[Instance] = field(default_factory=list)
     leaps: int = 0
-    # Logins that are left to expire, with the leaps there were and the page that was left open.
-    left: list[tuple[int, Life, httpx.Response | None]] = field(default_factory=list)
+    # Lives that are left to expire, with the leaps there were and the page that was left open.
+    left: list[tuple[int, Any, httpx.Response | None]] = field(default_factory=list)
     verifiers: deque[str] = field(default_factory=lambda: deque(maxlen=100))
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """Give each instance a line to the relay, and the clock of this world."""
         sealed: dict[str, bytes] = {}
-        vars(client)["time"] = _InstanceTime(self.clock)
+        vars(talk)["time"] = _InstanceTime(self.clock)
         for key in self.target.instance_keys:
             self.tally.secrets.add("instance key", key)
             network = Network(self.target.transport(), self.tally, sealed)
@@ -141,6 +137,6 @@ class World:
         try:
             yield
         finally:
-            vars(client)["time"] = time
+            vars(talk)["time"] = time
             for instance in self.instances:
                 await instance.http.aclose()

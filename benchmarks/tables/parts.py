@@ -65,7 +65,7 @@ def new_login() -> Login:
 async def parts(data: Path) -> dict[str, Part]:
     settings = Settings.load({"RELAY_PUBLIC_URL": ISSUER})
     store, keys, login = SQLiteStore(data), Keys(KeyFile(data).load), new_login()
-    events, pages = Events(), Pages(ISSUER)
+    events, pages = Events(), Pages()
     app = make_app(Relay(settings, store, keys, events=events))
     await store.create(login)
     token = state.make(keys, Purpose.STATE, ISSUER, login.id, login.opened_at, login.expires_at)

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -61,7 +61,12 @@ def _confirmation(text: str) -> Confirmation:
 
 
 def _data() -> Path:
-    home = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
+    try:
+        home = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
+    except RuntimeError:  # a user that no passwd knows, as in containers, and no HOME
+        raise ConfigError(
+            "There is no home directory to keep data in: name a directory with RELAY_DATA."
+        ) from None
     return Path(home) / "opencode-relay"
 
 
@@ -100,6 +105,11 @@ class Settings:
         _whole(0, 1_000_000),
         "logins that callers who are not enrolled hold open at a time, all together; 0: any",
     )
+    hsts_max_age: int = _setting(
+        600,
+        _whole(0, 63_072_000),
+        "seconds for which browsers then take https only from this host name, on every port",
+    )
     metrics_port: int = _setting(
         0, _whole(0, 65535), "loopback port of the Prometheus metrics; 0: none"
     )
@@ -127,7 +137,7 @@ class Settings:
                 values[one.name] = cast("Callable[[str], Any]", one.metadata["read"])(text)
             except ConfigError as wrong:
                 raise ConfigError(f"{where}: {wrong} (it is {text[:100]!r}).") from None
-        return replace(cls(), **values)
+        return cls(**values)
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
@@ -139,7 +149,7 @@ def unknown(environ: Mapping[str, str]) -> list[str]:
 def settings_help() -> str:
     """List the settings for `serve --help`."""
     unset = {"public_url": "http:// and the port, on loopback", "data": "in your home"}
-    preset = Settings()
+    preset = Settings(data=Path())
     return "\n\n".join(
         f"RELAY_{one.name.upper()}: {one.metadata['about']} "
         f"({unset.get(one.name, getattr(preset, one.name)) or 'none'})"

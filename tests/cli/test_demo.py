@@ -38,6 +38,12 @@ def test_json() -> None:
     assert [step["who"] for step in told["steps"]][-1] == "check"
 
 
+def test_plain_http_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    subprocess.run(COMMAND, capture_output=True, check=True)
+
+
 def test_locked_as_json() -> None:
     command = [*COMMAND, "--locked", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -173,6 +173,15 @@ def test_the_command_says_it_in_words_and_by_its_status(tmp_path: Path) -> None:
     assert "Traceback" not in gone.stderr
 
 
+def test_plain_http_goes_through_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Loopback(_relay(tmp_path)) as url:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "")
+        assert _run(url).returncode == 0
+        routed = json.loads(_run("--instance", url, "--json").stdout)["checks"][1]
+    assert routed["seen"].startswith("It reaches something else (status 404)")
+
+
 def test_a_certificate_that_does_not_hold(tmp_path: Path) -> None:
     """A server that speaks no TLS at all is the plainest case."""
     with Loopback(_relay(tmp_path)) as url:

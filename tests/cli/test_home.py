@@ -4,15 +4,17 @@ import asyncio
 import multiprocessing
 import os
 import resource
+import stat
 import tempfile
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from opencode_relay.cli.home import Home
+from opencode_relay.cli.home import Home, relay_of
 from opencode_relay.cli.serve import _enrol_first, _write_private
 from opencode_relay.errors import ConfigError
+from opencode_relay.files import PRIVATE, make_private
 from opencode_relay.instances import Instance
 
 NOBODY = 65534
@@ -42,6 +44,98 @@ def test_a_directory_that_cannot_be_written_is_refused() -> None:
         assert list(data.iterdir()) == []
 
 
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o770, 0o777, 0o1777, 0o2775])
+def test_a_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(ConfigError) as told:
+        Home(tmp_path, make=True)
+    assert f"(mode {mode:04o}): `chmod go-w {tmp_path}`" in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_others_may_read_is_used_and_kept_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    home = Home(tmp_path, make=True)
+    home.keys.load()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    home.store.close()
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
+def test_a_file_that_others_could_use_is_closed_to_them(
+    tmp_path: Path, name: str, mode: int
+) -> None:
+    path = tmp_path / name
+    path.touch()
+    path.chmod(mode)
+    assert make_private(tmp_path) == {path: f"{mode:04o}"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert make_private(tmp_path) == {}
+
+
+def test_a_command_says_which_file_it_has_closed(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.keys.load()
+    home.keys.path.chmod(0o644)
+    opened = relay_of(str(home.data), None)
+    assert capsys.readouterr().err == (
+        f"Others could use {home.keys.path} (its mode was 0644): it is 0600 now.\n"
+    )
+    assert isinstance(opened, Home)
+    opened.store.close()
+
+
+def test_every_file_that_a_relay_makes_is_looked_at(home: Home) -> None:
+    home.keys.rotate()
+    enrol_first(home)
+    asyncio.run(home.store.list_instances())
+    made = {path.name for path in home.data.iterdir()}
+    assert made == set(PRIVATE) - {"keys.new"}
+
+
+def test_a_file_whose_mode_cannot_be_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys.json").touch(0o644)
+    (tmp_path / "keys.json").chmod(0o644)
+
+    def not_ours(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", not_ours)
+    with pytest.raises(ConfigError, match=r"Operation not permitted.*: `chmod 600 .*keys\.json`"):
+        make_private(tmp_path)
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_refused_and_what_it_points_to_left_alone(
+    tmp_path: Path, name: str, there: bool
+) -> None:
+    target, data = tmp_path / "target", tmp_path / "data"
+    data.mkdir(0o700)
+    (data / name).symlink_to(target)
+    if there:
+        target.write_text("of somebody else")
+        target.chmod(0o644)
+    with pytest.raises(ConfigError, match=f"{name} is a link, or no file at all: remove it"):
+        Home(data, make=True)
+    assert target.exists() == there
+    if there:
+        assert target.read_text() == "of somebody else"
+        assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ConfigError, match="no file at all"):
+        Home(tmp_path, make=True)
+
+
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a full disk
@@ -51,6 +145,14 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_place_of_the_entry_is_not_written_through(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "opencode.json"
+    link.symlink_to(target)
+    with pytest.raises(FileExistsError):
+        _write_private(link, "key")
+    assert not target.exists()
 
 
 def enrol_first(home: Home) -> None:

@@ -174,6 +174,21 @@ def test_two_processes_share_a_directory(serve: MakeServed) -> None:
     assert answers[0].json()["status"] == "released"
 
 
+def test_files_that_were_restored_for_everybody_are_closed_and_told(
+    serve: MakeServed, data: Path
+) -> None:
+    serve().stop()
+    names = {"keys.json", "keys.lock", "opencode.json", "relay.db"}
+    for name in names:
+        (data / name).chmod(0o644)
+    second = serve()
+    assert {mode(path) for path in data.iterdir()} == {0o600}
+    told = [e for e in second.events if e["event"] == "mode_repaired"]
+    assert {(e["level"], e["file"], e["mode"]) for e in told} == {
+        ("warning", str(data / name), "0644") for name in names
+    }
+
+
 # The end
 
 

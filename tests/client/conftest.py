@@ -43,7 +43,7 @@ class Person:
 @pytest.fixture
 def relay(tmp_path: Path) -> Relay:
     ring = Ring.fresh(0)
-    settings = Settings(public_url=ISSUER, data=tmp_path, enrolment="open", max_wait=0)
+    settings = Settings(public_url=ISSUER, data=tmp_path, enrolment="open", max_wait=1)
     return Relay(settings, SQLiteStore(tmp_path), Keys(lambda: ring))
 
 
@@ -57,3 +57,10 @@ async def client(relay: Relay) -> AsyncIterator[AsyncClient]:
     http = httpx.AsyncClient(transport=httpx.ASGITransport(make_app(relay)))
     async with AsyncClient(ISSUER, http=http) as made:
         yield made
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    naps: list[float] = []
+    monkeypatch.setattr("opencode_relay.client.mouths.time.sleep", naps.append)
+    return naps

@@ -1,77 +1,16 @@
-"""The client against relays that answer wrongly, late or not at all."""
+"""The client against relays that answer wrongly or not at all."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 import pytest
-from opencode_relay.client import (
-    AsyncClient,
-    Client,
-    NotARelay,
-    OpenLogin,
-    RelayRefused,
-    Unreachable,
-)
-from opencode_relay.keys.held import Keys
+from opencode_relay.client import NotARelay, Unreachable
 from opencode_relay.keys.ring import Ring
-from opencode_relay.response import UnknownKeyError, seal
-from opencode_relay.web.bodies import public_key
+from opencode_relay.response import UnknownKeyError
 
-ISSUER = "https://relay.example.com"
-DISCOVERY = {
-    "protocol": 1,
-    "issuer": ISSUER,
-    "redirect_uri": f"{ISSUER}/auth/callback",
-    "logins_endpoint": f"{ISSUER}/v1/logins",
-    "jwks_uri": f"{ISSUER}/.well-known/jwks.json",
-}
-OPENED = {
-    "login_id": "abc",
-    "state": "s",
-    "redirect_uri": f"{ISSUER}/auth/callback",
-    "confirmation": "pairing_code",
-    "pairing_code": "ABCD-EFGH",
-    "expires_in": 600,
-    "max_wait": 20,
-}
-
-
-Answer = httpx.Response | Exception
-
-
-class StubRelay:
-    """Answers each path from a list; the last answer stays. An exception is raised instead."""
-
-    def __init__(self, answers: Mapping[str, Sequence[Answer]] | None = None) -> None:
-        given: dict[str, Sequence[Answer]] = {
-            "opencode-relay": [httpx.Response(200, json=DISCOVERY)],
-            "logins": [httpx.Response(201, json=OPENED)],
-            **(answers or {}),
-        }
-        self.answers = {path: list(those) for path, those in given.items()}
-        self.asked: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        waiting = self.answers[request.url.path.rpartition("/")[2]]
-        answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def client(self) -> Client:
-        return Client(ISSUER, http=httpx.Client(transport=httpx.MockTransport(self)))
-
-
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    naps: list[float] = []
-    monkeypatch.setattr("opencode_relay.client.time.sleep", naps.append)
-    return naps
+from .stub import DISCOVERY, OPENED, Answer, StubRelay, sealed_for
 
 
 @pytest.mark.parametrize(
@@ -120,64 +59,6 @@ def test_unreachable() -> None:
         stub.client().discover()
 
 
-def test_waiting_backs_off_and_keeps_the_pace_it_is_asked_for(slept: list[float]) -> None:
-    refusal = httpx.Response(
-        410,
-        json={"type": f"{ISSUER}/problems/login-declined"},
-        headers={"content-type": "application/problem+json"},
-    )
-    stub = StubRelay(
-        {
-            "response": [
-                httpx.Response(503),
-                httpx.Response(429, headers={"retry-after": "7"}),
-                httpx.ReadTimeout("cut"),
-                httpx.Response(202, headers={"retry-after": "3"}),
-                httpx.Response(202),
-                refusal,
-            ]
-        }
-    )
-    client = stub.client()
-    login = client.open()
-    with pytest.raises(RelayRefused) as over:
-        client.wait(login)
-    assert over.value.code == "login-declined"
-    first, second, third, *paced = slept
-    assert 0.5 <= first <= 1
-    assert second == 7
-    assert 2 <= third <= 4
-    assert paced == [3, 1]
-
-
-async def test_the_async_client_sleeps_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    naps: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        naps.append(seconds)
-
-    monkeypatch.setattr("opencode_relay.client.asyncio.sleep", sleep)
-    stub = StubRelay({"response": [httpx.ConnectError("no"), httpx.Response(401, json={})]})
-    http = httpx.AsyncClient(transport=httpx.MockTransport(stub))
-    async with AsyncClient(ISSUER, http=http) as client:
-        login = await client.open()
-        with pytest.raises(NotARelay):
-            await client.wait(login)
-    assert len(naps) == 1
-
-
-def sealed_for(login: OpenLogin, ring: Ring) -> str:
-    return seal(
-        Keys(lambda: ring),
-        issuer=ISSUER,
-        login_id="abc",
-        encryption_key=public_key(login.private_key.as_dict(private=False)),
-        params={"code": "x"},
-        now=time.time(),
-        exp=time.time() + 60,
-    )
-
-
 @pytest.mark.parametrize(
     "lost", [httpx.ReadError("cut"), httpx.Response(503), httpx.Response(200, text="cut off")]
 )
@@ -200,7 +81,7 @@ def test_an_unknown_kid_makes_it_look_once_a_minute(monkeypatch: pytest.MonkeyPa
     client = stub.client()
     login = client.open()
     sealed = sealed_for(login, ring)
-    monkeypatch.setattr("opencode_relay.client.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("opencode_relay.client.talk.time.monotonic", lambda: now[0])
 
     def looked() -> int:
         return sum(request.url.path.endswith("jwks.json") for request in stub.asked)

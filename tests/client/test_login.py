@@ -131,7 +131,7 @@ async def test_a_login_shows_no_secret(client: AsyncClient) -> None:
 def test_blocking_client(tmp_path: Path) -> None:
     def app(url: str) -> ASGIApp:
         ring = Ring.fresh(0)
-        settings = Settings(public_url=url, data=tmp_path, enrolment="open", max_wait=0)
+        settings = Settings(public_url=url, data=tmp_path, enrolment="open", max_wait=1)
         return make_app(Relay(settings, SQLiteStore(tmp_path), Keys(lambda: ring)))
 
     with Loopback(app) as url, Client(url) as client:

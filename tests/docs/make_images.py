@@ -27,7 +27,7 @@ def keep(name: str, shot: Locator) -> None:
 
 
 def pages(playwright: Playwright) -> None:
-    made = Pages(RELAY, clock=lambda: OPENED_AT + 120)
+    made = Pages(clock=lambda: OPENED_AT + 120)
     shown = {
         "confirm": made.confirm(ABOUT, response="", token=""),
         "completion": made.completion(ABOUT, completion_code="KTRW-9F2D"),

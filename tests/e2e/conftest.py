@@ -1,37 +1,37 @@
 """The whole world of a login, each program on its own loopback port, shared by these tests.
 
-Two identity providers: `open_idp` has the relays' redirect URIs registered, `locked_idp` only the
-two localhost ones, like OpenAI. Three opencode servers: `instance` signs in by pairing code,
-`locked_instance` by paste, `proxied_instance` through a relay behind a header-stripping proxy.
+ChatGPT is played twice at its own addresses, which opencode and browsers reach through a proxy
+(outside.py). `locked_idp` has the two localhost redirect URIs registered, like OpenAI, `open_idp`
+also those of relays that say so (RELAY_REGISTERED_CLIENTS), like OpenAI on the day when it has
+registered them. Two opencode servers: `instance` signs in by pairing code, `locked_instance`, with
+the relay `locked_relay`, by paste.
 
 The sites of test_redirect_*: one opencode with publicUrl "auto" behind nginx, Caddy and Traefik at
-once, and one each with a configured address behind nginx and Caddy. The identity provider's pages
-let a form lead to itself and the relays only.
+once, and one each with a configured address behind nginx and Caddy. The pages of `open_idp` let a
+form lead to itself and the relays only.
 """
 
-import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
-from .idp import CLIENT_ID, LOCALHOST, Idp, identity_provider
+from .idp import HOST, LOCALHOST, Idp, identity_provider
 from .opencode import USER, Opencode, label_is, opencode, pack
+from .outside import Outside
 from .person import Person
-from .processes import CHROMIUM, HERE, OPENCODE, Restartable, free_port, running
-from .proxies import NAMES, PASSWORD, PROGRAMS
+from .processes import CHROMIUM, HERE, OPENCODE, Restartable, free_port
+from .proxies import NAMES, PASSWORD, PROGRAMS, Certificate, make_certificate
+from .relays import RELAY, RELAY_HOST, Relay, origin, relay_at
 from .sites import FRONTS, Site, Sites
 
 ARTIFACTS = HERE / "artifacts"
-RELAY = Path(sys.executable).with_name("opencode-relay")
 TIMEOUT = 20_000  # ms that the browser waits for anything
 
 numbers = count(1)
@@ -66,59 +66,44 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def ports() -> dict[str, int]:
-    relays_and_idps = ("relay", "proxied", "returning", "open", "locked")
+    relays_and_idps = ("relay", "locked-relay", "proxied", "returning", "tokens", "open", "locked")
     return {name: free_port() for name in (*relays_and_idps, *FRONTS)}
 
 
-def issuer(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
+@pytest.fixture(scope="package")
+def certificate(world: Path) -> Certificate:
+    """What ChatGPT's hosts show."""
+    return make_certificate(world / "chatgpt", (HOST, "chatgpt.com", "api.openai.com", RELAY_HOST))
 
 
 @pytest.fixture(scope="package")
-def open_idp(world: Path, ports: dict[str, int]) -> Iterator[Idp]:
-    relays = [issuer(ports[name]) for name in ("relay", "proxied", "returning")]
+def open_idp(world: Path, ports: dict[str, int], certificate: Certificate) -> Iterator[Idp]:
+    relays = [origin(ports[name]) for name in ("relay", "proxied", "returning")]
+    relays.append(f"https://{RELAY_HOST}")
     redirect_uris = [*LOCALHOST, *(f"{relay}/auth/callback" for relay in relays)]
     form_action = " ".join(["'self'", *relays])
-    with identity_provider(ports["open"], redirect_uris, world / "open-idp", form_action) as idp:
+    home = world / "open-idp"
+    with identity_provider(ports["open"], redirect_uris, home, certificate, form_action) as idp:
         yield idp
 
 
 @pytest.fixture(scope="package")
-def locked_idp(world: Path, ports: dict[str, int]) -> Iterator[Idp]:
-    with identity_provider(ports["locked"], LOCALHOST, world / "locked-idp") as idp:
+def locked_idp(world: Path, ports: dict[str, int], certificate: Certificate) -> Iterator[Idp]:
+    with identity_provider(ports["locked"], LOCALHOST, world / "locked-idp", certificate) as idp:
         yield idp
-
-
-@dataclass(frozen=True)
-class Relay:
-    issuer: str
-    data: Path
-    log: Path
-
-    @property
-    def options(self) -> dict[str, str]:
-        """The plugin options of the entry that `serve` wrote at its first start."""
-        entry = json.loads((self.data / "opencode.json").read_text())["plugin"][0]
-        options: dict[str, str] = entry[1]
-        return options
-
-
-@contextmanager
-def relay_at(public: str, port: int, idp_port: int, home: Path) -> Iterator[Relay]:
-    registered = [{"issuer": f"http://localhost:{idp_port}", "client_id": CLIENT_ID}]
-    data = home / "data"
-    options = [f"--port={port}", f"--public-url={public}", f"--data={data}", f"--name={home.name}"]
-    log = home.with_suffix(".log")
-    env = {"RELAY_REGISTERED_CLIENTS": json.dumps(registered)}
-    ready = f"http://127.0.0.1:{port}/healthz"
-    with running([str(RELAY), "serve", *options], home=home, log=log, ready=ready, env=env):
-        yield Relay(public, data, log)
 
 
 @pytest.fixture(scope="package")
 def relay(world: Path, ports: dict[str, int]) -> Iterator[Relay]:
     port = ports["relay"]
-    with relay_at(issuer(port), port, ports["open"], world / "relay") as one:
+    with relay_at(origin(port), port, world / "relay") as one:
+        yield one
+
+
+@pytest.fixture(scope="package")
+def locked_relay(world: Path, ports: dict[str, int]) -> Iterator[Relay]:
+    port, home = ports["locked-relay"], world / "locked-relay"
+    with relay_at(origin(port), port, home, registered=False) as one:
         yield one
 
 
@@ -144,8 +129,8 @@ Serve = Callable[[str, Relay, Idp, str], AbstractContextManager[Opencode]]
 def serve(world: Path, plugin: Path, template: Path) -> Serve:
     @contextmanager
     def serve(name: str, relay: Relay, idp: Idp, label: str) -> Iterator[Opencode]:
-        options = {**relay.options, "issuer": idp.issuer, "clientId": CLIENT_ID}
-        with opencode(world / name, plugin, options, template) as served:
+        home = world / name
+        with opencode(home, plugin, relay.options, template, outside=idp.outside) as served:
             label_is(served, label)
             yield served
 
@@ -159,8 +144,10 @@ def shared_instance(serve: Serve, relay: Relay, open_idp: Idp) -> Iterator[Openc
 
 
 @pytest.fixture(scope="package")
-def shared_locked_instance(serve: Serve, relay: Relay, locked_idp: Idp) -> Iterator[Opencode]:
-    with serve("locked-instance", relay, locked_idp, "paste the address") as served:
+def shared_locked_instance(
+    serve: Serve, locked_relay: Relay, locked_idp: Idp
+) -> Iterator[Opencode]:
+    with serve("locked-instance", locked_relay, locked_idp, "paste the address") as served:
         yield served
 
 
@@ -182,7 +169,7 @@ def locked_instance(shared_locked_instance: Opencode) -> Iterator[Opencode]:
 def returning_relay(world: Path, ports: dict[str, int]) -> Iterator[Restartable[Relay]]:
     """A relay that sends browsers back to every site, and can be restarted."""
     port, home = ports["returning"], world / "returning-relay"
-    with Restartable(lambda: relay_at(issuer(port), port, ports["open"], home)) as relay:
+    with Restartable(lambda: relay_at(origin(port), port, home)) as relay:
         instance = relay.now.options["key"].split("_")[1]
         urls = [f"https://{name}:{ports[front]}" for front in FRONTS for name in NAMES]
         register = [f"--return-url={url}/auth/callback" for url in urls]
@@ -204,12 +191,8 @@ def sites(
     returning_relay: Restartable[Relay],
     open_idp: Idp,
 ) -> Iterator[Sites]:
-    options = {
-        **returning_relay.now.options,
-        "issuer": open_idp.issuer,
-        "clientId": CLIENT_ID,
-    }
-    with Sites(world, ports, plugin, template, options) as all_of_them:
+    options = returning_relay.now.options
+    with Sites(world, ports, plugin, template, options, open_idp.outside) as all_of_them:
         yield all_of_them
 
 
@@ -241,14 +224,23 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def meet(browser: Browser, world: Path, request: pytest.FixtureRequest) -> Iterator[Meet]:
+def beyond(open_idp: Idp) -> Outside:
+    """Where the browsers of a module's people find ChatGPT."""
+    return open_idp.outside
+
+
+@pytest.fixture
+def meet(
+    browser: Browser, beyond: Outside, world: Path, request: pytest.FixtureRequest
+) -> Iterator[Meet]:
     """Make a person with a browser of their own; a failed test leaves screenshots and logs."""
     met: list[Person] = []
 
     def meet(name: str) -> Person:
         context = browser.new_context(
             reduced_motion="reduce",
-            ignore_https_errors=True,  # the tests' own certificate
+            ignore_https_errors=True,  # the tests' own certificates
+            proxy=beyond.for_browsers,
             http_credentials={"username": USER, "password": PASSWORD},
         )
         context.set_default_timeout(TIMEOUT)

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 from urllib.parse import parse_qs
 
-from .idp import CLIENT_ID
+from .idp import CLIENT_ID, ISSUER
 
 API = "/api/accounts/deviceauth"
 PAGE = """<!doctype html><title>Device</title><h1>{title}</h1>
@@ -33,7 +33,6 @@ class DeviceIdp(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.issuer = f"http://localhost:{self.server_port}"
         self.devices: dict[str, str] = {}  # device_auth_id by user_code
         self.approved: dict[str, str] = {}  # account by device_auth_id
         self.grants: dict[str, tuple[str, str]] = {}  # verifier and account by code
@@ -64,7 +63,7 @@ class DeviceIdp(ThreadingHTTPServer):
             "grant_type": "authorization_code",
             "client_id": CLIENT_ID,
             "code": asked["code"],
-            "redirect_uri": f"{self.issuer}/deviceauth/callback",
+            "redirect_uri": f"{ISSUER}/deviceauth/callback",
             "code_verifier": verifier,
         }:
             return 400, {"error": "invalid_grant"}

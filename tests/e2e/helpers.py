@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.extension.conftest import EXTENSION, id_of, save, status
 
 from .opencode import USER
+from .outside import Outside
 from .person import Dialog, Person
 from .processes import CHROMIUM, wait_until
 from .proxies import PASSWORD
+from .relays import RELAY
 
-RELAY = Path(sys.executable).with_name("opencode-relay")
 HELPER = "if you have its browser extension or catcher"
 PASTE = "paste the address of the page that did not load, or the relay's code"
 
@@ -48,7 +48,9 @@ def catching(relay: str, terminal: Path) -> Iterator[Catcher]:
         process.wait(10)
 
 
-def chromium_with_extension(browser: Browser, profile: Path, relay: str) -> BrowserContext:
+def chromium_with_extension(
+    browser: Browser, profile: Path, relay: str, beyond: Outside
+) -> BrowserContext:
     """Start another Chromium with the extension, and set the relay as a person does."""
     context = browser.browser_type.launch_persistent_context(
         profile,
@@ -56,6 +58,7 @@ def chromium_with_extension(browser: Browser, profile: Path, relay: str) -> Brow
         headless=True,
         reduced_motion="reduce",
         ignore_https_errors=True,
+        proxy=beyond.for_browsers,
         http_credentials={"username": USER, "password": PASSWORD},
         args=[
             "--no-sandbox",

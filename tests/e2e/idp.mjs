@@ -2,7 +2,10 @@
 // opencode signs in to. Every code and token leaves a JSON line on standard output, so that a test
 // can say which account an access token was issued to, and how often a code was redeemed.
 //
-// A browser whose cookie `response_mode` asks for it is answered by form_post.
+// Everybody is asked for consent at every login. A browser whose cookie `response_mode` asks for it
+// is answered by form_post.
+//
+// It is reached through what ends TLS for it (outside.py).
 //
 // Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list), FORM_ACTION: where the pages'
 // Content-Security-Policy lets a form, and every redirect after it, lead.
@@ -56,9 +59,13 @@ const provider = new Provider(ISSUER, {
   cookies: { keys: ['a-key-for-tests-only'] },
 })
 
+provider.proxy = true
+
 provider.use(async (ctx, next) => {
-  const mode = ctx.cookies.get('response_mode')
-  if (mode && ctx.path === '/oauth/authorize') ctx.query = { ...ctx.query, response_mode: mode }
+  if (ctx.path === '/oauth/authorize') {
+    const mode = ctx.cookies.get('response_mode')
+    ctx.query = { ...ctx.query, prompt: 'consent', ...(mode && { response_mode: mode }) }
+  }
   await next()
   if (ctx.type === 'text/html') ctx.set('content-security-policy', `form-action ${FORM_ACTION}`)
 })
@@ -74,6 +81,8 @@ provider.on('grant.success', (ctx) => log('token', {
   grant_type: ctx.oidc.params.grant_type,
   account: ctx.oidc.entities.Account.accountId,
   access_token: ctx.body.access_token,
+  refresh_token: ctx.body.refresh_token,
+  id_token: ctx.body.id_token,
   code_challenge_method: ctx.oidc.entities.AuthorizationCode?.codeChallengeMethod,
   verifier_sent: Boolean(ctx.oidc.params.code_verifier),
 }))

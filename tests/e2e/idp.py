@@ -1,4 +1,4 @@
-"""The identity provider (idp.mjs): its log says which account every token was issued to."""
+"""ChatGPT at its own addresses, played by idp.mjs, whose log says whose every token is."""
 
 import json
 from collections.abc import Iterator
@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .outside import Outside, outside
 from .processes import HERE, running
+from .proxies import Certificate
 
-CLIENT_ID = "app_e2e"
+HOST = "auth.openai.com"
+ISSUER = f"https://{HOST}"
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 LOCALHOST = [f"http://localhost:{port}/auth/callback" for port in (1455, 1457)]
 
 
 @dataclass(frozen=True)
 class Idp:
-    issuer: str
     log: Path
+    outside: Outside
+    issuer: str = ISSUER
 
     def events(self, event: str) -> list[dict[str, Any]]:
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -33,21 +38,27 @@ class Idp:
 
 @contextmanager
 def identity_provider(
-    port: int, redirect_uris: list[str], home: Path, form_action: str = "*"
+    port: int,
+    redirect_uris: list[str],
+    home: Path,
+    certificate: Certificate,
+    form_action: str = "*",
 ) -> Iterator[Idp]:
-    issuer = f"http://localhost:{port}"
     log = home.with_suffix(".log")
-    with running(
-        ["node", f"{HERE}/idp.mjs"],
-        home=home,
-        log=log,
-        ready=f"{issuer}/.well-known/openid-configuration",
-        env={
-            "PORT": str(port),
-            "ISSUER": issuer,
-            "CLIENT_ID": CLIENT_ID,
-            "REDIRECT_URIS": json.dumps(redirect_uris),
-            "FORM_ACTION": form_action,
-        },
+    with (
+        running(
+            ["node", f"{HERE}/idp.mjs"],
+            home=home,
+            log=log,
+            ready=f"http://127.0.0.1:{port}/.well-known/openid-configuration",
+            env={
+                "PORT": str(port),
+                "ISSUER": ISSUER,
+                "CLIENT_ID": CLIENT_ID,
+                "REDIRECT_URIS": json.dumps(redirect_uris),
+                "FORM_ACTION": form_action,
+            },
+        ),
+        outside(certificate, {HOST: port}) as proxy,
     ):
-        yield Idp(issuer, log)
+        yield Idp(log, proxy)

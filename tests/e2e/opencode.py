@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from .outside import Outside
 from .processes import HERE, OPENCODE, free_port, running, wait_until
 
 PLUGIN = HERE.parents[1] / "plugin"
@@ -23,7 +24,7 @@ QUIET = {
 }
 # opencode knows some hundred providers, whose models make its pages slow to come up.
 MODEL = {
-    "id": "some-model",
+    "id": "gpt-5.5",  # one of those that ChatGPT's accounts may use
     "name": "Some model",
     "release_date": "2026-01-01",
     "attachment": False,
@@ -33,7 +34,13 @@ MODEL = {
     "limit": {"context": 1000, "output": 1000},
 }
 MODELS = {
-    "openai": {"id": "openai", "name": "OpenAI", "env": [], "models": {MODEL["id"]: MODEL}},
+    "openai": {
+        "id": "openai",
+        "name": "OpenAI",
+        "npm": "@ai-sdk/openai",
+        "env": [],
+        "models": {MODEL["id"]: MODEL},
+    },
 }
 
 
@@ -68,6 +75,17 @@ class Opencode:
         )
         return answer.is_success
 
+    def prompt(self, text: str) -> str:
+        """Ask the provider's model, and return what it says."""
+        with httpx.Client(base_url=self.url, timeout=120) as client:
+            session = client.post("/session", json={}).raise_for_status().json()["id"]
+            asked = {
+                "model": {"providerID": "openai", "modelID": MODEL["id"]},
+                "parts": [{"type": "text", "text": text}],
+            }
+            answer = client.post(f"/session/{session}/message", json=asked).raise_for_status()
+        return "".join(part.get("text", "") for part in answer.json()["parts"])
+
     def forget(self) -> None:
         httpx.delete(f"{self.url}/auth/openai", timeout=30).raise_for_status()
         self.dispose()
@@ -101,10 +119,14 @@ def opencode(
     options: Mapping[str, object],
     template: Path | None = None,
     *,
+    outside: Outside | None = None,
     port: int | None = None,
     password: str = "",
 ) -> Iterator[Opencode]:
-    """Serve with the plugin; a `template` is a home whose installed packages are used again."""
+    """Serve with the plugin; a `template` is a home whose installed packages are used again.
+
+    Without an `outside` it reaches what this machine reaches.
+    """
     config = home / ".config/opencode"
     if template and not config.exists():
         for part in (".config", ".cache"):
@@ -114,7 +136,7 @@ def opencode(
     (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
     models = home / "models.json"
     models.write_text(json.dumps(MODELS))
-    env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)}
+    env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)} | (outside.environment if outside else {})
     port = port or free_port()
     user = ""
     if password:

@@ -8,7 +8,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ PROGRAMS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 @dataclass(frozen=True)
 class Certificate:
-    """One that signs itself, for every name."""
+    """One that signs itself."""
 
     chain: Path
     key: Path
@@ -34,14 +34,15 @@ class Certificate:
         return ssl.create_default_context(cafile=self.chain)
 
 
-def make_certificate(into: Path) -> Certificate:
+def make_certificate(into: Path, names: Iterable[str] = NAMES) -> Certificate:
+    into.mkdir(parents=True, exist_ok=True)
     made = Certificate(into / "cert.pem", into / "key.pem")
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=opencode.test"),
+            *("openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=for tests"),
             *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
             *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
-            *("-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in NAMES)),
+            *("-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names)),
             *("-out", made.chain, "-keyout", made.key),
         ],
         check=True,

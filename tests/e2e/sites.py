@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from .opencode import Opencode, label_is, opencode
+from .outside import Outside
 from .processes import Restartable, free_port
 from .proxies import NAMES, PASSWORD, PROXIES, Front, make_certificate
 
@@ -67,12 +68,14 @@ class Sites:
         plugin: Path,
         template: Path,
         options: Mapping[str, object],
+        outside: Outside,
     ) -> None:
         self._world = world
         self._ports = ports
         self._plugin = plugin
         self._template = template
         self._options = options
+        self._outside = outside
         self._certificate = make_certificate(world)
         self._running = ExitStack()
         self._backends: dict[str, Backend] = {}
@@ -121,5 +124,12 @@ class Sites:
     ) -> AbstractContextManager[Opencode]:
         told = {"publicUrl": public_url, "listen": f"127.0.0.1:{listener}"}
         options = {**self._options, **told}
-        home = self._world / name
-        return opencode(home, self._plugin, options, self._template, port=port, password=PASSWORD)
+        return opencode(
+            self._world / name,
+            self._plugin,
+            options,
+            self._template,
+            outside=self._outside,
+            port=port,
+            password=PASSWORD,
+        )

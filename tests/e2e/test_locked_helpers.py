@@ -10,33 +10,36 @@ import pytest
 from opencode_relay.cli.catch import STATE_BEGINS
 from playwright.sync_api import Browser, expect
 
-from .conftest import TIMEOUT, Meet, Relay, failed, leave_artifacts, numbers
-from .helpers import HELPER, PASTE, RELAY, agree, catching, choose, chromium_with_extension, reads
-from .idp import CLIENT_ID, LOCALHOST, Idp
+from .conftest import TIMEOUT, Meet, failed, leave_artifacts, numbers
+from .helpers import HELPER, PASTE, agree, catching, choose, chromium_with_extension, reads
+from .idp import LOCALHOST, Idp
 from .opencode import Opencode, label_is, opencode
 from .outcome import never_signed_in, signed_in
+from .outside import Outside
 from .person import Person, decide, says
 from .processes import HERE, free_port
+from .relays import RELAY, Relay
 from .sites import Site, Sites
 
 ENTER = "enter the code below"
 
 
+@pytest.fixture
+def beyond(locked_idp: Idp) -> Outside:
+    return locked_idp.outside
+
+
 @pytest.fixture(scope="module")
-def options(relay: Relay, locked_idp: Idp) -> dict[str, object]:
-    return {
-        **relay.options,
-        "issuer": locked_idp.issuer,
-        "clientId": CLIENT_ID,
-        "catcher": True,
-    }
+def options(locked_relay: Relay) -> dict[str, object]:
+    return {**locked_relay.options, "catcher": True}
 
 
 @pytest.fixture(scope="module")
 def shared_carried_instance(
-    world: Path, plugin: Path, template: Path, options: dict[str, object]
+    world: Path, plugin: Path, template: Path, options: dict[str, object], locked_idp: Idp
 ) -> Iterator[Opencode]:
-    with opencode(world / "carried-instance", plugin, options, template) as served:
+    home = world / "carried-instance"
+    with opencode(home, plugin, options, template, outside=locked_idp.outside) as served:
         label_is(served, HELPER)
         yield served
 
@@ -50,18 +53,24 @@ def carried_instance(shared_carried_instance: Opencode) -> Iterator[Opencode]:
 
 @pytest.fixture
 def carried_site(
-    world: Path, plugin: Path, template: Path, relay: Relay, options: dict[str, object]
+    world: Path,
+    plugin: Path,
+    template: Path,
+    locked_relay: Relay,
+    options: dict[str, object],
+    locked_idp: Idp,
 ) -> Iterator[Site]:
     """Behind nginx, with delivery redirect, and counts on a helper."""
     home = world / "carried-site"
     home.mkdir()
     port = free_port()
-    with Sites(home, {"nginx-auto": port}, plugin, template, options) as sites:
+    ports = {"nginx-auto": port}
+    with Sites(home, ports, plugin, template, options, locked_idp.outside) as sites:
         site = sites.at("nginx-auto")
-        instance = relay.options["key"].split("_")[1]
+        instance = locked_relay.options["key"].split("_")[1]
         url = f"--return-url={site.url}/auth/callback"
         subprocess.run(
-            [RELAY, "instances", "update", instance, url, f"--data={relay.data}"],
+            [RELAY, "instances", "update", instance, url, f"--data={locked_relay.data}"],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -70,13 +79,18 @@ def carried_site(
 
 @pytest.fixture
 def equip(
-    browser: Browser, relay: Relay, world: Path, tmp_path: Path, request: pytest.FixtureRequest
+    browser: Browser,
+    locked_relay: Relay,
+    beyond: Outside,
+    world: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Meet]:
     """Make a person whose browser has the extension."""
     met: list[Person] = []
 
     def equip(name: str) -> Person:
-        context = chromium_with_extension(browser, tmp_path / name, relay.issuer)
+        context = chromium_with_extension(browser, tmp_path / name, locked_relay.issuer, beyond)
         context.set_default_timeout(TIMEOUT)
         met.append(Person(f"{name}-{next(numbers)}", context))
         return met[-1]
@@ -89,13 +103,13 @@ def equip(
 
 
 def test_catch_and_type_the_relays_code(
-    meet: Meet, locked_instance: Opencode, locked_idp: Idp, relay: Relay, tmp_path: Path
+    meet: Meet, locked_instance: Opencode, locked_idp: Idp, locked_relay: Relay, tmp_path: Path
 ) -> None:
     alice = meet("alice")
     dialog = alice.connect(locked_instance.url)
     expect(dialog.box).to_contain_text(PASTE)
-    with catching(relay.issuer, tmp_path / "terminal") as catcher:
-        page = agree(alice, dialog.follow(), relay.issuer)
+    with catching(locked_relay.issuer, tmp_path / "terminal") as catcher:
+        page = agree(alice, dialog.follow(), locked_relay.issuer)
         catcher.says("Passed on: an answer for this relay. Go on in the browser.")
         (issued,) = [one for one in locked_idp.events("code") if one["account"] == alice.name]
         assert issued["code"] not in catcher.terminal.read_text()
@@ -109,13 +123,13 @@ def test_catch_and_type_the_relays_code(
 
 
 def test_catch_and_type_opencodes_code(
-    meet: Meet, carried_instance: Opencode, locked_idp: Idp, relay: Relay, tmp_path: Path
+    meet: Meet, carried_instance: Opencode, locked_idp: Idp, locked_relay: Relay, tmp_path: Path
 ) -> None:
     alice = meet("alice")
     dialog = choose(alice, carried_instance.url, HELPER)
     expect(dialog.box).to_contain_text(ENTER)
-    with catching(relay.issuer, tmp_path / "terminal"):
-        page = agree(alice, dialog.follow(), relay.issuer)
+    with catching(locked_relay.issuer, tmp_path / "terminal"):
+        page = agree(alice, dialog.follow(), locked_relay.issuer)
     says(page, "Allow this sign-in?")
     decide(page, "Allow", dialog.pairing_code)
     says(page, "Sign-in allowed")
@@ -124,13 +138,13 @@ def test_catch_and_type_opencodes_code(
 
 
 def test_extension_and_type_opencodes_code(
-    equip: Meet, carried_instance: Opencode, locked_idp: Idp, relay: Relay
+    equip: Meet, carried_instance: Opencode, locked_idp: Idp, locked_relay: Relay
 ) -> None:
     alice = equip("alice")
     dialog = choose(alice, carried_instance.url, HELPER)
     expect(dialog.box).to_contain_text(ENTER)
     code = dialog.pairing_code
-    page = agree(alice, dialog.follow(), relay.issuer)
+    page = agree(alice, dialog.follow(), locked_relay.issuer)
     says(page, "Allow this sign-in?")
     reads(page, "If you did not begin this sign-in yourself, press Deny.")
     expect(page.get_by_label("The code that")).to_be_visible()
@@ -159,13 +173,13 @@ def test_extension_and_nothing_to_type_behind_nginx(
 
 
 def test_extension_and_catch_leave_a_local_codex_login_alone(
-    equip: Meet, locked_instance: Opencode, locked_idp: Idp, relay: Relay, tmp_path: Path
+    equip: Meet, locked_instance: Opencode, locked_idp: Idp, locked_relay: Relay, tmp_path: Path
 ) -> None:
     """Its answer comes to whoever listens on localhost, here the catcher, which refuses it."""
     alice = equip("alice")
     link = alice.connect(locked_instance.url).link
     codex = httpx.URL(link).copy_set_param("state", secrets.token_hex(16))
-    with catching(relay.issuer, tmp_path / "terminal") as catcher:
+    with catching(locked_relay.issuer, tmp_path / "terminal") as catcher:
         page = agree(alice, alice.open(str(codex)), "http://localhost:1455")
         catcher.says("Left alone: an answer that is not for this relay.")
         assert "Passed on" not in catcher.terminal.read_text()
@@ -174,7 +188,7 @@ def test_extension_and_catch_leave_a_local_codex_login_alone(
 
 
 def test_extension_and_a_page_that_steers_the_browser(
-    equip: Meet, meet: Meet, carried_instance: Opencode, locked_idp: Idp, relay: Relay
+    equip: Meet, meet: Meet, carried_instance: Opencode, locked_idp: Idp, locked_relay: Relay
 ) -> None:
     """Of a state of its own the relay knows nothing; of Alice's, it asks for her code."""
     alice, mallory = equip("alice"), meet("mallory")
@@ -185,7 +199,7 @@ def test_extension_and_a_page_that_steers_the_browser(
     page = alice.browser.new_page()
     steer = "to => { location.href = to }"
     page.evaluate(steer, str(forged))
-    page.wait_for_url(f"{relay.issuer}/auth/callback?**")
+    page.wait_for_url(f"{locked_relay.issuer}/auth/callback?**")
     expect(page.get_by_label("The code that")).to_have_count(0)
 
     page.evaluate(steer, hers)
@@ -219,7 +233,7 @@ def test_two_people_at_once_one_by_paste_one_by_extension(
     meet: Meet,
     carried_instance: Opencode,
     locked_idp: Idp,
-    relay: Relay,
+    locked_relay: Relay,
     first: str,
 ) -> None:
     alice, bob = equip("alice"), meet("bob")
@@ -230,7 +244,7 @@ def test_two_people_at_once_one_by_paste_one_by_extension(
         hers = choose(alice, carried_instance.url, HELPER)
         his = choose(bob, carried_instance.url, PASTE)
     code = hers.pairing_code
-    page = agree(alice, hers.follow(), relay.issuer)
+    page = agree(alice, hers.follow(), locked_relay.issuer)
     says(page, "Allow this sign-in?")
 
     his.paste(bob.reach_localhost(his.follow()))

@@ -14,6 +14,7 @@ from .helpers import PASTE
 from .idp import Idp
 from .opencode import QUIET, Opencode
 from .outcome import signed_in
+from .outside import Outside
 from .processes import OPENCODE, wait_until
 
 
@@ -51,6 +52,11 @@ class Terminal:
 
 
 @pytest.fixture
+def beyond(locked_idp: Idp) -> Outside:
+    return locked_idp.outside
+
+
+@pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     if not shutil.which("tmux"):
         pytest.skip("not installed: tmux")
@@ -66,6 +72,7 @@ def test_paste_into_a_terminal(
     home = locked_instance.home
     env = {
         **QUIET,
+        **locked_idp.outside.environment,
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "TERM": "xterm-256color",

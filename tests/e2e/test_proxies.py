@@ -7,12 +7,13 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import Meet, Relay, Serve, issuer, relay_at
+from .conftest import Meet, Serve
 from .idp import Idp
 from .opencode import Opencode
 from .outcome import signed_in
 from .person import decide, says
 from .processes import free_port, nginx
+from .relays import Relay, origin, relay_at
 
 FORWARD = """
     proxy_http_version 1.1;
@@ -63,12 +64,12 @@ def test_held_request_cut_by_a_proxy(
 @pytest.fixture
 def stripped_relay(world: Path, ports: dict[str, int]) -> Iterator[Relay]:
     """A relay whose public URL is a proxy that takes Sec-Fetch-* out of every request."""
-    port, public = free_port(), issuer(ports["proxied"])
+    port, public = free_port(), origin(ports["proxied"])
     server = f"""
         listen 127.0.0.1:{ports["proxied"]};
         location / {{ proxy_pass http://127.0.0.1:{port}; {FORWARD} {STRIP} }}"""
     with (
-        relay_at(public, port, ports["open"], world / "stripped-relay") as one,
+        relay_at(public, port, world / "stripped-relay") as one,
         nginx(server, home=world / "stripping", ready=f"{public}/healthz"),
     ):
         yield one

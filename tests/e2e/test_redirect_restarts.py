@@ -2,11 +2,12 @@
 
 from playwright.sync_api import expect
 
-from .conftest import Meet, Relay
+from .conftest import Meet
 from .idp import Idp
 from .outcome import never_signed_in, signed_in
 from .person import says
 from .processes import Restartable
+from .relays import Relay
 from .sites import Site, behind
 
 

@@ -9,9 +9,11 @@ from zipfile import ZIP_STORED, ZipFile
 
 import pytest
 from opencode_relay.cli.catch import STATE_BEGINS
+from opencode_relay.web import pages
 
 from .conftest import EXTENSION, Launch, id_of
 
+TEMPLATES = Path(pages.__file__).parent / "templates"
 MANIFEST = json.loads((EXTENSION / "manifest.json").read_text())
 FILES = sorted(
     path.name for path in EXTENSION.iterdir() if path.suffix in {".json", ".js", ".html", ".css"}
@@ -21,6 +23,11 @@ FILES = sorted(
 def pack(extension: Path, into: Path, umask: int = 0o022) -> bytes:
     subprocess.run([extension / "pack", into], check=True, umask=umask, env=dict(os.environ))
     return into.read_bytes()
+
+
+def test_its_style_is_the_relays_own() -> None:
+    """A copy, for the extension is also loaded from a clone, and takes nothing from outside it."""
+    assert (EXTENSION / "page.css").read_bytes() == (TEMPLATES / "style.css").read_bytes()
 
 
 def test_extension_asks_for_the_least() -> None:

@@ -1,5 +1,7 @@
 """The key ring of one machine: a private file, written whole, by one writer at a time."""
 
+import errno
+import os
 import stat
 import subprocess
 import sys
@@ -124,7 +126,59 @@ def test_two_that_rotate_at_once_lose_no_keys(tmp_path: Path, keyfile: KeyFile) 
     assert len(keyfile.load().keys) == len(Purpose) * 21
 
 
+def test_keys_of_one_who_was_killed_while_writing_do_not_stay(
+    keyfile: KeyFile, tmp_path: Path
+) -> None:
+    keyfile.load()
+    (tmp_path / "keys.new").write_text("half a ring")
+    keyfile.rotate_if_due()
+    assert {path.name for path in tmp_path.iterdir()} == {"keys.json", "keys.lock"}
+
+
+# Planted
+
+
+def test_a_link_in_place_of_the_lock_is_refused_and_its_target_left_alone(
+    keyfile: KeyFile, tmp_path: Path
+) -> None:
+    target, link = tmp_path / "target", tmp_path / "keys.lock"
+    target.write_text("of somebody else")
+    target.chmod(0o644)
+    link.symlink_to(target)
+    with pytest.raises(StoreUnavailable, match=r"keys\.lock is a symbolic link: remove it"):
+        keyfile.load()
+    assert target.read_text() == "of somebody else"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_what_is_in_the_locks_place_is_not_truncated(keyfile: KeyFile, tmp_path: Path) -> None:
+    lock = tmp_path / "keys.lock"
+    lock.write_text("of somebody else")
+    keyfile.load()
+    assert lock.read_text() == "of somebody else"
+
+
+def test_a_link_in_place_of_the_new_ring_is_replaced(keyfile: KeyFile, tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("of somebody else")
+    (tmp_path / "keys.new").symlink_to(tmp_path / "target")
+    keyfile.load()
+    assert (tmp_path / "target").read_text() == "of somebody else"
+    assert not keyfile.path.is_symlink()
+
+
 # Unusable
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(
+    keyfile: KeyFile, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(StoreUnavailable, match=r"no working locks.* a local disk with RELAY_DATA"):
+        keyfile.load()
 
 
 def test_a_damaged_file_is_refused_and_left_alone(keyfile: KeyFile) -> None:

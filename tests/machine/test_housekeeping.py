@@ -1,24 +1,34 @@
 """What a relay on one machine does by itself, tick by tick."""
 
 import asyncio
+import errno
 import logging
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
-from opencode_relay.keys.held import Keys
+from opencode_relay.keys.held import LOOK_AGAIN, Keys
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.ring import MAX_AGE
+from opencode_relay.login import Status, finish
 from opencode_relay.machine import housekeeping
-from opencode_relay.machine.housekeeping import ROTATE, SWEEP, TICK, Housekeeping
+from opencode_relay.machine.housekeeping import (
+    HELD_UP,
+    ROTATE,
+    SAY_AGAIN,
+    SWEEP,
+    TICK,
+    Housekeeping,
+)
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from tests.support.clock import Clock
-from tests.support.stores import a_login
+from tests.support.stores import a_full_login, a_login
 
 
 class House:
@@ -95,6 +105,39 @@ def test_what_has_expired_is_erased(house: House) -> None:
     assert kept.encryption_key is None
 
 
+def test_what_is_erased_is_in_no_file_a_tick_later(house: House, tmp_path: Path) -> None:
+    house.ticks(1)
+    for store in (house.store, house.other):
+        login = a_full_login(response="a-sealed-response-" * 50, status=Status.RELEASED)
+        asyncio.run(store.create(login))
+        asyncio.run(store.apply(login.id, finish(login, house.clock())))
+        house.ticks(1)
+        assert b"a-sealed-response" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
+
+
+def test_a_damaged_key_ring_hinders_no_erasing(house: House, tmp_path: Path) -> None:
+    house.keyfile.path.write_text("damaged")
+    asyncio.run(house.store.create(a_login()))
+    with pytest.raises(StoreUnavailable):
+        house.ticks(1)
+    assert (tmp_path / "relay.db-wal").stat().st_size == 0
+
+
+def test_who_keeps_the_log_from_being_emptied_is_complained_of_once_a_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(house.store, "empty_log", lambda: False)
+    house.ticks(HELD_UP - 1)
+    assert not caplog.records
+    house.ticks(2)
+    assert [record.getMessage() for record in caplog.records] == ["erasure_held_up"]
+    monkeypatch.undo()
+    house.ticks(1)
+    monkeypatch.setattr(house.store, "empty_log", lambda: False)
+    house.ticks(HELD_UP - 1)
+    assert len(caplog.records) == 1
+
+
 def test_a_damaged_key_ring_keeps_nobody_from_being_woken(house: House) -> None:
     house.ticks(1)
     before = kids(house.relay.keys)
@@ -138,3 +181,42 @@ async def test_a_fault_is_logged_and_the_chores_go_on(
         await asyncio.sleep(0)
     assert kids(house.relay.keys) == {key.kid for key in new.keys}
     chores.cancel()
+
+
+def test_that_descriptors_have_run_out_is_said_once_a_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class NoSocket:
+        def __init__(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    house.ticks(1)
+    assert caplog.records == []
+    monkeypatch.setattr("socket.socket", NoSocket)
+    house.ticks(SAY_AGAIN)
+    assert [record.getMessage() for record in caplog.records] == ["descriptors_exhausted"]
+    house.ticks(1)
+    assert len(caplog.records) == 2
+    monkeypatch.undo()
+    house.ticks(2 * SAY_AGAIN)
+    assert len(caplog.records) == 2
+    assert SAY_AGAIN * TICK >= 60
+
+
+async def test_without_descriptors_the_keys_in_use_stay(house: House) -> None:
+    """And are not made anew, as they are where there is no file."""
+    house.ticks(1)
+    before = kids(house.relay.keys)
+    house.clock.advance(LOOK_AGAIN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        await house.store.create(login := a_login())
+        for needs_a_file in (house.relay.keys.check, house.keyfile.rotate_if_due):
+            with pytest.raises(StoreUnavailable):
+                needs_a_file()
+        assert await house.other.get(login.id) == login
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    house.relay.keys.check()
+    assert kids(house.relay.keys) == before

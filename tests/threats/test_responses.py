@@ -5,12 +5,14 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from opencode_relay.keys.file import KeyFile
 from opencode_relay.keys.key import Key, Purpose
 from opencode_relay.keys.ring import Ring
 from opencode_relay.login import Status
+from opencode_relay.machine.housekeeping import Housekeeping
 
 from tests.threats.canaries import logged, readable
-from tests.threats.world import CODE, RETURN_URL, World, code_on
+from tests.threats.world import CODE, HERE, RETURN_URL, World, code_on
 
 IDP_SAYS = "the-person-is-suspended"
 
@@ -86,6 +88,45 @@ class TestCodeReadableInTheStoreOrTheLogs:
             row = await world.row(login)
             assert (row.response, row.fingerprint, row.pairing_hash) == (None, None, None)
             assert row.encryption_key is None
+
+
+class TestErasedRowsInAWriteAheadLog:
+    """Ours kept sealed responses and names there for as long as nothing else was written."""
+
+    NAMES = ("canary-calls-itself", "canary-provider")
+
+    async def test_what_was_finished_is_in_no_file_a_tick_later(self, world: World) -> None:
+        chores = Housekeeping(world.relay, world.embedded, KeyFile(world.settings.data))
+        chores.tick()
+        login = await world.open(name=self.NAMES[0], provider=self.NAMES[1])
+        page = await world.callback(login)
+        await world.press(page, code=login.pairing_code)
+        sealed = (await world.collect(login)).json()["response"]
+        canaries = [*self.NAMES, HERE, *(sealed[n : n + 32] for n in range(0, len(sealed), 32))]
+        before = self.everything(world)
+        assert all(name in before for name in (*self.NAMES, HERE, sealed[:32]))
+        await world.finish(login)
+        chores.tick()
+        after = self.everything(world)
+        assert [canary for canary in canaries if canary in after] == []
+
+    async def test_what_another_process_ended_is_in_no_file_a_tick_later(
+        self, world: World
+    ) -> None:
+        chores = Housekeeping(world.relay, world.embedded, KeyFile(world.settings.data))
+        login, sealed = await world.released()
+        chores.tick()
+        other = World(world.settings.data, ring=world.ring, clock=world.clock)
+        instance = (await world.row(login)).instance_id
+        assert await other.embedded.cancel_all(world.clock(), instance_id=instance)
+        chores.tick()
+        after = self.everything(world)
+        assert [n for n in range(0, len(sealed), 32) if sealed[n : n + 32] in after] == []
+        await other.close()
+
+    def everything(self, world: World) -> str:
+        files = world.settings.data.iterdir()
+        return "".join(file.read_bytes().decode("latin-1") for file in files)
 
 
 class TestCodeLostWithTheAnswer:

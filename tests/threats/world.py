@@ -23,6 +23,7 @@ from opencode_relay.keys.held import Keys
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.ring import Ring
 from opencode_relay.login import Login
+from opencode_relay.machine.server import BoundedProtocol
 from opencode_relay.relay import Relay
 from opencode_relay.response import unseal
 from opencode_relay.settings import Settings
@@ -247,7 +248,9 @@ async def until(happened: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def listening(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
     """Serve an app with a real uvicorn on a bound socket, in this event loop."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app, http=BoundedProtocol, log_config=None, access_log=False, lifespan="off", ws="none"
+    )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:

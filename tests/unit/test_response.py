@@ -1,6 +1,7 @@
 """The sealed response: sign, then encrypt; and every check with which it is opened."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -129,6 +130,18 @@ def test_no_part_can_be_changed(keys: Keys, key: ECKey, part: int) -> None:
 @pytest.mark.parametrize("response", ["", "x", "a.b.c.d.e", "é"])
 def test_what_is_no_response_does_not_verify(keys: Keys, key: ECKey, response: str) -> None:
     assert "does not verify" in refused(keys, key, response)
+
+
+def encoded(header: bytes) -> str:
+    return urlsafe_b64encode(header).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "header", [b'{"alg":"ECDH-ES","enc":[]}', b'{"alg":"ECDH-ES","enc":"A256GCM","crit":5}']
+)
+def test_a_header_of_other_types_does_not_verify(keys: Keys, key: ECKey, header: bytes) -> None:
+    _, rest = sealed(keys, key).split(".", 1)
+    assert "does not verify" in refused(keys, key, f"{encoded(header)}.{rest}")
 
 
 def test_another_relay_is_refused(keys: Keys, key: ECKey) -> None:

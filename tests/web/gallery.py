@@ -7,7 +7,6 @@ from opencode_relay.web.pages import About, Pages
 from opencode_relay.web.sentences import Refusal
 from starlette.responses import HTMLResponse
 
-ISSUER = "https://relay.example"
 OPENED_AT = 1_763_800_440.0  # 22 November 2025, 08:34 UTC
 ABOUT = About(
     registered_name="workshop-server",
@@ -15,6 +14,7 @@ ABOUT = About(
     provider="Example ID",
     opened_at=OPENED_AT,
     opened_from="203.0.113.7",
+    good_until=OPENED_AT + 600,
 )
 ADDRESS = "https://host.example/auth/callback?response=eyJ.a&b=\"c'd&amp;<e>&lt;"
 
@@ -85,8 +85,8 @@ class Html(HTMLParser):
         return found
 
 
-def pages_at(now: float = OPENED_AT + 200, issuer: str = ISSUER) -> Pages:
-    return Pages(issuer, clock=lambda: now)
+def pages_at(now: float = OPENED_AT + 200) -> Pages:
+    return Pages(clock=lambda: now)
 
 
 def html(name: str, about: About = ABOUT) -> Html:
@@ -98,5 +98,6 @@ def about(
     calls_itself: str | None = None,
     provider: str | None = "Example ID",
     opened_from: str = "203.0.113.7",
+    good_until: float | None = OPENED_AT + 600,
 ) -> About:
-    return About(registered_name, calls_itself, provider, OPENED_AT, opened_from)
+    return About(registered_name, calls_itself, provider, OPENED_AT, opened_from, good_until)

@@ -21,6 +21,8 @@ MALFORMED = (400, "This answer cannot be used")
 UNKNOWN = (400, "This sign-in is not known here")
 EXPIRED = (410, "This sign-in has expired")
 OVER = (409, "This sign-in is already over")
+HELD = (409, "Another page of this sign-in shows the code")
+DENIED = (409, "This sign-in was denied")
 WRONG_ISSUER = (400, "This answer came from the wrong place")
 CONFIRM = (200, "Allow this sign-in?")
 COMPLETION = (200, "Type this code into the instance")
@@ -220,10 +222,10 @@ async def test_a_cancelled_login_is_over(wire: Wire) -> None:
     check_page(await wire.callback(login), *OVER)
 
 
-async def test_a_declined_login_is_over(wire: Wire) -> None:
+async def test_a_declined_login_is_said_to_be_denied(wire: Wire) -> None:
     login = await wire.open()
     await wire.press(await wire.callback(login), "deny")
-    check_page(await wire.callback(login), *OVER)
+    check_page(await wire.callback(login), *DENIED)
 
 
 async def test_a_login_that_is_no_longer_known_is_over(wire: Wire) -> None:
@@ -233,10 +235,14 @@ async def test_a_login_that_is_no_longer_known_is_over(wire: Wire) -> None:
     check_page(await wire.callback(login), *OVER)
 
 
-async def test_a_login_held_by_other_parameters_is_over(wire: Wire) -> None:
+async def test_another_answer_to_a_held_login_is_told_where_the_code_is(wire: Wire) -> None:
     login = await wire.open(confirmation="completion_code")
     code = completion_code_of(await wire.callback(login, code="one"))
-    check_page(await wire.callback(login, code="two"), *OVER)
+    for second in ({"code": "two"}, {"error": "access_denied"}, {"code": "one", "scope": "x"}):
+        answer = await wire.callback(login, **second)
+        check_page(answer, *HELD)
+        assert code not in answer.text
+        assert "Allow" not in answer.text
     assert (await wire.complete(login, code)).status_code == 204
     assert (await wire.collected(login))["code"] == "one"
 

@@ -196,8 +196,14 @@ async def test_every_answer_has_the_headers_of_all(wire: Wire, path: str, method
     cacheable = path.startswith("/.well-known/") and answer.status_code == 200
     assert answer.headers["cache-control"] == ("public, max-age=300" if cacheable else "no-store")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert HSTS in answer.headers
+    assert answer.headers[HSTS] == "max-age=600"
     assert "set-cookie" not in answer.headers
+
+
+async def test_years_of_https_are_a_setting(make_wire: MakeWire) -> None:
+    wire = make_wire(hsts_max_age=63072000)
+    for path in ("/auth/done", "/healthz", "/nothing"):
+        assert (await wire.http.get(path)).headers[HSTS] == "max-age=63072000"
 
 
 async def test_on_loopback_without_https_there_is_no_hsts(make_wire: MakeWire) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import sys
 from importlib import import_module
 
@@ -45,8 +48,24 @@ def command_line(*commands: str) -> typer.Typer:
     return app
 
 
+def _escape(wrong: UnicodeError) -> tuple[str, int]:
+    r"""Write what a terminal's encoding lacks as `\uXXXX`, which in JSON means the same."""
+    if not isinstance(wrong, UnicodeEncodeError):
+        raise wrong
+    return json.dumps(wrong.object[wrong.start : wrong.end])[1:-1], wrong.end
+
+
+def _say_everything() -> None:
+    """A terminal without UTF-8 lacks “ and ✓, and what is not UTF-8 itself can be in any name."""
+    codecs.register_error("opencode_relay.escape", _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="opencode_relay.escape")
+
+
 def main() -> None:
     """Run a command. What the operator has to mend is one sentence and exit status 1."""
+    _say_everything()
     asked = [name for name in COMMANDS if name in sys.argv[1:2]]
     try:
         command_line(*(asked or COMMANDS))()

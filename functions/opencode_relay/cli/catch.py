@@ -61,7 +61,7 @@ class Catcher:
     def __init__(self, relay: str, say: Callable[[str], None] = _say) -> None:
         self._relay = relay
         self._say = say
-        self._pages = Pages(relay)
+        self._pages = Pages()
         self.passed_on = asyncio.Event()
         route = Route(PATH, self.callback, methods=["GET"])
         route.methods = {"GET"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opencode_relay.errors import ConfigError
+from opencode_relay.files import make_private
 from opencode_relay.keys.file import KeyFile
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
@@ -25,7 +27,10 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 
 class Home:
-    """A data directory, opened. Raises ConfigError or StoreUnavailable with a sentence."""
+    """A data directory, opened. Raises ConfigError or StoreUnavailable with a sentence.
+
+    `repaired` names files that others could use, and the modes they had.
+    """
 
     def __init__(self, data: Path, *, make: bool = False) -> None:
         self.data = data
@@ -40,6 +45,7 @@ class Home:
             raise ConfigError(f"Cannot make the data directory {data}: {wrong.strerror}.") from None
         if not os.access(data, os.W_OK | os.X_OK):
             raise ConfigError(f"Cannot write to the data directory {data}: check its owner.")
+        self.repaired = make_private(data)
         self.store = SQLiteStore(data)
         self.keys = KeyFile(data)
 
@@ -50,4 +56,7 @@ def relay_of(data: str | None, stack: str | None) -> Home | Stack:
         if data is not None:
             raise ConfigError("--data and --stack name two relays: give one of them.")
         return Stack(stack)
-    return Home(Settings.load({"RELAY_DATA": os.environ.get("RELAY_DATA", "")}, data=data).data)
+    home = Home(Settings.load({"RELAY_DATA": os.environ.get("RELAY_DATA", "")}, data=data).data)
+    for path, mode in home.repaired.items():
+        print(f"Others could use {path} (its mode was {mode}): it is 0600 now.", file=sys.stderr)
+    return home

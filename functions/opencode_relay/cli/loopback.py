@@ -9,6 +9,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from opencode_relay.machine.server import BoundedProtocol
+
 
 class Loopback:
     """Serves what `make` gives for the URL; entering returns that URL."""
@@ -26,6 +28,7 @@ class Loopback:
         # Made here, because what it opens belongs to the thread that uses it.
         config = uvicorn.Config(
             self._make(self.url),
+            http=BoundedProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",

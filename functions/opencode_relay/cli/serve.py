@@ -57,6 +57,10 @@ def serve(
                 "setting_unknown", extra={"fields": {"name": unknown}}
             )
         home = Home(config.data, make=True)
+        for path, mode in home.repaired.items():
+            logging.getLogger("opencode_relay").warning(
+                "mode_repaired", extra={"fields": {"file": str(path), "mode": mode}}
+            )
         keys = Keys(home.keys.load)
         keys.refresh()
         _enrol_first(home, config.public_url, name)

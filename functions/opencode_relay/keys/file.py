@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from opencode_relay.errors import StoreUnavailable
+from opencode_relay.files import open_private, told
 
 from .ring import BACKDATED, Ring
 
@@ -20,6 +20,7 @@ class KeyFile:
 
     def __init__(self, data: Path, clock: Callable[[], float] = time.time) -> None:
         self.path = data / "keys.json"
+        self._new = data / "keys.new"
         self._clock = clock
 
     def load(self) -> Ring:
@@ -62,12 +63,13 @@ class KeyFile:
     def _locked(self) -> Iterator[None]:
         """One writer at a time, or two that rotate at once would each lose the other's keys."""
         try:
-            with self.path.with_suffix(".lock").open("w") as lock:
-                os.fchmod(lock.fileno(), 0o600)
+            with os.fdopen(open_private(self.path.with_suffix(".lock")), "rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                # Who was killed while writing has left keys behind.
+                self._new.unlink(missing_ok=True)
                 yield
         except OSError as wrong:
-            raise StoreUnavailable(f"Cannot write {self.path}: {wrong}.") from None
+            raise StoreUnavailable(f"Cannot write {self.path}: {told(wrong)}.") from None
 
     def _read(self) -> Ring | None:
         try:
@@ -86,14 +88,14 @@ class KeyFile:
         return found
 
     def _write(self, ring: Ring) -> None:
-        # mkstemp makes the file 0600 from its first moment.
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix="keys-")
+        # O_EXCL: nothing that somebody put there is followed or written to.
+        handle = os.open(self._new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(ring.dump())
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(self.path)
+            self._new.replace(self.path)
         except OSError:
-            Path(name).unlink(missing_ok=True)
+            self._new.unlink(missing_ok=True)
             raise

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import socket
 
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
 from opencode_relay.relay import Relay
 from opencode_relay.stores.sqlite import SQLiteStore
 
-TICK = 1  # seconds: what another process changed is taken up within two
+TICK = 1  # seconds: what another process changed is taken up, what is erased is gone, within two
 SWEEP = 10  # ticks between two erasures of what has expired
+HELD_UP = 60  # ticks between two complaints that what was erased is still in the log
 ROTATE = 3600  # ticks between two looks at the keys' age
+SAY_AGAIN = 60  # ticks at least between two lines that descriptors have run out
 
 
 class Housekeeping:
-    """Wakes waiters for what others wrote, takes up new keys, sweeps, rotates every 90 days."""
+    """Wakes waiters for what others wrote, takes up new keys, erases, rotates every 90 days."""
 
     def __init__(self, relay: Relay, store: SQLiteStore, keyfile: KeyFile) -> None:
         self._relay = relay
@@ -25,6 +29,8 @@ class Housekeeping:
         self._writes = store.foreign_writes()
         self._keys_at = 0
         self._ticks = 0
+        self._held_up = 0
+        self._may_say = 0
 
     async def run(self) -> None:
         while True:
@@ -38,12 +44,16 @@ class Housekeeping:
     def tick(self) -> None:
         """Raises StoreUnavailable; the next tick tries again."""
         ticks, self._ticks = self._ticks, self._ticks + 1
+        if ticks >= self._may_say and _no_descriptors():
+            self._may_say = ticks + SAY_AGAIN
+            self._say_no_descriptors()
         writes = self._store.foreign_writes()
         if writes != self._writes:
             self._writes = writes
             self._relay.bells.ring_all()
         if ticks % SWEEP == 0:
             self._store.sweep(self._relay.now())
+        self._empty_log()
         # Last, for the old ring stays good when this fails, and nothing else may wait for it.
         if ticks % ROTATE == 0 and self._keyfile.rotate_if_due():
             self._relay.events.tell("keys_rotated")
@@ -51,3 +61,26 @@ class Housekeeping:
         if changed_at != self._keys_at:
             self._relay.keys.refresh()
             self._keys_at = changed_at
+
+    def _empty_log(self) -> None:
+        self._held_up = 0 if self._store.empty_log() else self._held_up + 1
+        if self._held_up and self._held_up % HELD_UP == 0:
+            fields = {"detail": "Another program keeps relay.db open for reading: end it."}
+            logging.getLogger("opencode_relay").warning("erasure_held_up", extra={"fields": fields})
+
+    def _say_no_descriptors(self) -> None:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        detail = (
+            f"All {most} file descriptors are in use: new connections are closed unanswered until "
+            "some end. `ulimit -Hn`, or LimitNOFILE of systemd, allows more."
+        )
+        self._relay.events.tell("descriptors_exhausted", level=logging.ERROR, detail=detail)
+
+
+def _no_descriptors() -> bool:
+    """Try for one: uvloop closes the connections that it cannot take, and tells nobody."""
+    try:
+        socket.socket().close()
+    except OSError:
+        return True
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import resource
 import signal
 import socket
@@ -12,33 +13,103 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from opencode_relay.keys.p256 import new_private_key, public_jwk
 from opencode_relay.relay import Relay
+from opencode_relay.response import seal
 from opencode_relay.web.app import make_app
 
 from .housekeeping import Housekeeping
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
+DEADLINE = 15  # seconds for a head, then for a body, and for taking an answer; uvicorn has none
 _GRACE = 5  # seconds that requests have to end after SIGTERM
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose head, or trailers, do not end: they would be kept in memory."""
+    """Ends connections whose other side leaves something unfinished: each holds a place.
 
-    _head = 0
+    They end without a 408, which a browser that connected ahead of its first request would take
+    for the answer to it.
+    """
+
+    # No attributes like the others: from the 31st on CPython would keep all of them in a dict of
+    # each connection's own, and thousands wait.
+    __slots__ = ("_ends", "_head", "_whole")
+
+    _ends: asyncio.TimerHandle | None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._head = 0
+        self._whole = False  # whether all of the newest message is here
+        self._ends = None
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         self._head = 0
+        self._whole = False
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._unwatch()  # the body's time is its own
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._head -= len(body)  # has limits of its own, where it is read
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._whole = True
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         self._head += len(data)
         super().data_received(data)
         if self._head > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let `DEADLINE` run while the other side has something to do; nothing begins it anew."""
+        answering = self._whole and not self.cycle.response_complete
+        if answering and not self.flow.write_paused:
+            self._unwatch()
+        elif self._ends is None:
+            self._ends = self.loop.call_later(DEADLINE, self._end)
+
+    def _unwatch(self) -> None:
+        if self._ends is not None:
+            self._ends.cancel()
+            self._ends = None
+
+    def _end(self) -> None:
+        self._ends = None
+        leaving = self.flow.write_paused or self.transport.is_closing()
+        if self.flow.read_paused and not leaving:
+            self._watch()  # it may have sent what is missing: an earlier request keeps us from it
+        else:
+            self.transport.abort()  # to close would wait until it takes what was written
 
 
 class _Server(uvicorn.Server):
@@ -58,6 +129,7 @@ class _Server(uvicorn.Server):
 def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
+    _rehearse(relay)
     proxies = list(relay.settings.trusted_proxies)
     config = uvicorn.Config(
         make_app(relay),
@@ -90,6 +162,16 @@ def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     signal.signal(signal.SIGINT, end)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
+
+
+def _rehearse(relay: Relay) -> None:
+    """Seal once: libraries import parts of themselves when they are first used.
+
+    By then all descriptors may be in use, and no file can be opened.
+    """
+    key = json.dumps(public_jwk(new_private_key().public_key()))
+    now, issuer = relay.now(), relay.issuer
+    seal(relay.keys, issuer=issuer, login_id="-", encryption_key=key, params={}, now=now, exp=now)
 
 
 def _allow_many_connections() -> None:

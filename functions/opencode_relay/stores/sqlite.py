@@ -2,10 +2,16 @@
 
 A write is there after `kill -9`; what the last moments before a power cut wrote may be lost
 (synchronous=NORMAL), never torn. Several processes may use one file.
+
+What is erased has to be gone from the files too. SQLite zeroes what it frees (secure_delete), but
+when it moves rows between pages it leaves copies in their unused parts. So `logins.apart` fills
+what a row may have in a shared page, and all columns after it stand in pages of their own. The
+write-ahead log holds what was erased until it is truncated: `empty_log`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -17,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from opencode_relay.errors import StoreUnavailable
+from opencode_relay.files import NO_LOCKS, open_private, told
 from opencode_relay.instances import Instance
 from opencode_relay.login import (
     MAX_TRIES,
@@ -31,18 +38,38 @@ from opencode_relay.login import (
 )
 
 _SCHEMA = 1
+_BUSY = 1000  # milliseconds to wait for another process's write
+_BRIEFLY = 50  # milliseconds that nobody minds
+_PAGE = 1024  # bytes; a row has less than a page in shared ones (SQLite file format, 1.6)
+_PRAGMAS = (
+    f"page_size={_PAGE}",
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "secure_delete=ON",
+    "temp_store=MEMORY",  # no journal of a statement in /tmp
+)
+_NO_LOCKS = {
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
 _COLUMNS = tuple(f.name for f in fields(Login))
 _TYPES = {"status": Status, "delivery": Delivery, "confirmation": Confirmation, "idp_error": bool}
 _KINDS = tuple(_TYPES.get(name) for name in _COLUMNS)
 _SECRETS = tuple(OVER)
 _THERE = "id = ? AND status = ? AND expires_at > ?"
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE logins (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, delivery TEXT NOT NULL, confirmation TEXT NOT NULL,
-    collect_challenge TEXT, encryption_key TEXT, opened_at REAL NOT NULL, opened_from TEXT,
-    expires_at REAL NOT NULL, instance_id TEXT, registered_name TEXT, name TEXT, provider TEXT,
-    return_url TEXT, idp_issuer TEXT, pairing_hash TEXT, arrived_at REAL, fingerprint TEXT,
-    response TEXT, idp_error INTEGER NOT NULL, rendering TEXT, tries INTEGER NOT NULL
+    opened_at REAL NOT NULL, expires_at REAL NOT NULL, arrived_at REAL, idp_error INTEGER NOT NULL,
+    tries INTEGER NOT NULL, apart BLOB NOT NULL DEFAULT (zeroblob({_PAGE})),
+    collect_challenge TEXT, encryption_key TEXT, opened_from TEXT, instance_id TEXT,
+    registered_name TEXT, name TEXT, provider TEXT, return_url TEXT, idp_issuer TEXT,
+    pairing_hash TEXT, fingerprint TEXT, response TEXT, rendering TEXT
 ) STRICT;
 CREATE INDEX logins_by_expiry ON logins (expires_at);
 CREATE TABLE instances (
@@ -65,17 +92,21 @@ class SQLiteStore:
         path = data / "relay.db"
         with _translated(path):
             # Made here, not by SQLite, so that it never is readable to others, and its WAL neither.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            path.chmod(0o600)
+            handle = open_private(path)
+            try:
+                # SQLite takes ENOLCK for "locked by others"; on the first byte it locks nothing.
+                fcntl.lockf(handle, fcntl.LOCK_SH, 1)
+            finally:
+                os.close(handle)
             self._path = path
             # Closed with the store at the latest, in whatever thread that is.
             self._db = sqlite3.connect(
-                path, timeout=1, isolation_level=None, check_same_thread=False
+                path, timeout=_BUSY / 1000, isolation_level=None, check_same_thread=False
             )
             weakref.finalize(self, self._db.close)
             self._db.row_factory = sqlite3.Row
             try:
-                for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+                for pragma in _PRAGMAS:
                     self._db.execute(f"PRAGMA {pragma}")
                 self._migrate()
             except (sqlite3.Error, StoreUnavailable):
@@ -192,6 +223,24 @@ class SQLiteStore:
         self._run("DELETE FROM logins WHERE expires_at <= ?", [now - REMEMBERED])
         self._run("DELETE FROM counters WHERE minute < ?", [int(now // 60) - 1])
 
+    def empty_log(self) -> bool:
+        """Take what was erased out of the write-ahead log, whichever process erased it.
+
+        False where others are in the way, and it has to be tried again.
+        """
+        with _translated(self._path):
+            try:
+                if not self._path.with_name("relay.db-wal").stat().st_size:
+                    return True
+            except FileNotFoundError:
+                return True
+            self._db.execute(f"PRAGMA busy_timeout={_BRIEFLY}")
+            try:
+                busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout={_BUSY}")
+        return not busy
+
     def _run(self, sql: str, values: Sequence[Any]) -> list[sqlite3.Row]:
         with _translated(self._path):
             return self._db.execute(sql, values).fetchall()
@@ -201,9 +250,12 @@ class SQLiteStore:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as wrong:
+    except OSError as wrong:
+        raise StoreUnavailable(f"Cannot use {path}: {told(wrong)}.") from None
+    except sqlite3.Error as wrong:
         # SQLite's words name tables and files, never values.
-        raise StoreUnavailable(f"Cannot use {path}: {wrong}.") from None
+        why = NO_LOCKS if getattr(wrong, "sqlite_errorcode", None) in _NO_LOCKS else wrong
+        raise StoreUnavailable(f"Cannot use {path}: {why}.") from None
 
 
 def _login(row: sqlite3.Row) -> Login:

@@ -16,7 +16,7 @@ from opencode_relay.errors import Refused, StoreUnavailable
 from opencode_relay.relay import Relay
 
 from .api import API
-from .headers import EVERYWHERE, HSTS
+from .headers import EVERYWHERE, hsts
 from .problems import problem, unavailable
 from .requests import fetched_early
 
@@ -70,10 +70,9 @@ class Guard:
     thousands who wait would keep.
     """
 
-    def __init__(self, app: ASGIApp, answers: Answers, *, https: bool) -> None:
+    def __init__(self, app: ASGIApp, answers: Answers, headers: dict[str, str]) -> None:
         self._app = app
         self._answers = answers
-        headers = EVERYWHERE | (HSTS if https else {})
         self._headers = [(name.lower().encode(), one.encode()) for name, one in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,6 +120,7 @@ class Endpoint:
 def make_app(relay: Relay) -> ASGIApp:
     """Build the whole app of a relay."""
     browser, api = _browser(relay), API(relay)
+    browser.pages.load()  # a machine may have no descriptor left when the first page is due
     routes = [*browser.routes(), *api.login_routes(), *api.public_routes()]
     return _make(relay, routes, browser)
 
@@ -160,4 +160,6 @@ def _make(relay: Relay, routes: list[Route], browser: Browser | None) -> ASGIApp
         route.app = Endpoint(route.endpoint)
     # Starlette's redirect of slashes would go to whatever Host says.
     router = Router(routes, redirect_slashes=False)
-    return Guard(router, Answers(relay, browser), https=relay.issuer.startswith("https://"))
+    https = relay.issuer.startswith("https://")
+    headers = EVERYWHERE | (hsts(relay.settings.hsts_max_age) if https else {})
+    return Guard(router, Answers(relay, browser), headers)

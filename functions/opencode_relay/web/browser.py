@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from opencode_relay.errors import Refused
-from opencode_relay.login import Login, Status
+from opencode_relay.login import OPEN, Login, Status
 from opencode_relay.outcomes import ConfirmForm
 from opencode_relay.relay import Relay
 
@@ -37,6 +37,7 @@ _CONFIRM = {
     "login-over": Refusal.LOGIN_OVER,
     "rate-limited": Refusal.TOO_MANY_CODES,
 }
+_OVER = {Status.HELD: Refusal.LOGIN_HELD, Status.DECLINED: Refusal.LOGIN_DENIED}
 _ANYWHERE = {
     "not-found": Refusal.NOT_FOUND,
     "method-not-allowed": Refusal.METHOD_NOT_ALLOWED,
@@ -50,7 +51,7 @@ class Browser:
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
-        self.pages = Pages(relay.issuer, clock=relay.now)
+        self.pages = Pages(clock=relay.now)
 
     def routes(self) -> list[Route]:
         return [
@@ -97,6 +98,8 @@ class Browser:
 
     def refusal(self, reason: Refusal, refused: Refused) -> Response:
         headers = {}
+        if reason is Refusal.LOGIN_OVER and refused.login:
+            reason = _OVER.get(refused.login.status, reason)
         if reason in {Refusal.UNAVAILABLE, Refusal.PREFETCH}:
             headers["Retry-After"] = str(RETRY_SOON)
         if refused.retry_after is not None:
@@ -118,6 +121,7 @@ def _about(login: Login) -> About:
         provider=login.provider,
         opened_at=login.opened_at,
         opened_from=login.opened_from or "an address that is no longer kept",
+        good_until=login.expires_at if login.status in OPEN else None,
     )
 
 

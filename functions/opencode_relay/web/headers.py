@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-# RFC 6797; two years, without includeSubDomains: the relay speaks for its own host only.
-HSTS = {"Strict-Transport-Security": "max-age=63072000"}
 EVERYWHERE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def hsts(seconds: int) -> dict[str, str]:
+    """Tell browsers to speak https only (RFC 6797); it holds for all ports of the host's name.
+
+    Without includeSubDomains: the relay speaks for its own host only.
+    """
+    return {"Strict-Transport-Security": f"max-age={seconds}"}

@@ -22,7 +22,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, St
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
-from .headers import EVERYWHERE, HSTS
+from .headers import EVERYWHERE
 from .sentences import DECLINED, DONE, IDP_ERRORS, NOT_CARRIED, UNKNOWN_IDP_ERROR, Refusal
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ _ISOLATED = Markup("<bdi>%s</bdi>")
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a page may say of a login. `opened_at` is in Unix seconds."""
+    """What a page may say of a login. Times are Unix seconds."""
 
     registered_name: str | None  # None: the caller is not enrolled
     calls_itself: str | None
     provider: str | None
     opened_at: float
     opened_from: str
+    good_until: float | None = None  # Unix seconds; None where it is over
 
     @property
     def name(self) -> str | None:
@@ -64,10 +65,9 @@ class About:
 
 
 class Pages:
-    """Every page of one relay. An https `issuer` puts Strict-Transport-Security on all of them."""
+    """Every page of a relay."""
 
-    def __init__(self, issuer: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._headers = _HEADERS | (HSTS if issuer.startswith("https://") else {})
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._kept: dict[tuple[str, str, str], str] = {}
         self._templates = Environment(
@@ -84,6 +84,11 @@ class Pages:
         """Compile the templates to Python, for the artifact."""
         self._templates.loader = FileSystemLoader(_TEMPLATES)
         self._templates.compile_templates(COMPILED, ["html"], zip=None, ignore_errors=False)
+
+    def load(self) -> None:
+        """Read every template now: no page opens a file later."""
+        for template in _TEMPLATES.glob("*.html"):
+            self._templates.get_template(template.name)
 
     def confirm(
         self, about: About, *, response: str, token: str, wrong_code: bool = False
@@ -200,6 +205,7 @@ class Pages:
             about=about,
             opened=about and datetime.fromtimestamp(about.opened_at, UTC),
             ago=about and _ago(self._clock() - about.opened_at),
+            left=about and about.good_until and _left(about.good_until - self._clock()),
         )
 
     def _answer(
@@ -211,7 +217,7 @@ class Pages:
         referrer_policy: str = "no-referrer",
     ) -> HTMLResponse:
         policy = {"Referrer-Policy": referrer_policy}
-        return HTMLResponse(html, status, {**(headers or {}), **self._headers, **policy})
+        return HTMLResponse(html, status, {**(headers or {}), **_HEADERS, **policy})
 
 
 def _names(about: About | None) -> dict[str, Markup]:
@@ -220,6 +226,11 @@ def _names(about: About | None) -> dict[str, Markup]:
         "instance": _ISOLATED % name if name else Markup("the instance"),
         "provider": _ISOLATED % provider if provider else Markup("the sign-in provider"),
     }
+
+
+def _left(seconds: float) -> str:
+    minutes = int(seconds // _MINUTE)
+    return f"good for {minutes} more" if minutes > 0 else "good for less than a minute more"
 
 
 def _ago(seconds: float) -> str:

@@ -55,6 +55,19 @@ class Refusal(Enum):
         "It was answered before, or cancelled. If you have pressed Allow twice, it has worked.",
         "Look at {instance}. If it is not signed in, start again there.",
     )
+    LOGIN_HELD = (
+        409,
+        "Another page of this sign-in shows the code",
+        "This sign-in is not over, but its answer came here before, and not with this page.",
+        "Look for it in your other tabs, and type its code at {instance}. If it is gone: "
+        + _START_AGAIN,
+    )
+    LOGIN_DENIED = (
+        409,
+        "This sign-in was denied",
+        "Deny was pressed before. Nothing was passed on, and Allow comes too late.",
+        "If you want to sign in after all, start again at {instance}.",
+    )
     FORM_MALFORMED = (
         400,
         "This form cannot be used",
@@ -85,7 +98,12 @@ class Refusal(Enum):
         "They came from your network address. The sign-in is unchanged.",
         "Wait a minute, go back, and type the code exactly as {instance} shows it.",
     )
-    NOT_FOUND = (404, "There is no page here", "This address leads nowhere.", _START_THERE)
+    NOT_FOUND = (
+        404,
+        "There is no page here",
+        "This is an opencode relay: it carries sign-ins to servers that cannot receive them.",
+        _START_THERE,
+    )
     METHOD_NOT_ALLOWED = (
         405,
         "This address cannot be used like that",
@@ -112,8 +130,9 @@ class Refusal(Enum):
 
 DONE = (
     "Sign-in allowed",
-    "It was passed on to {instance}.",
-    "You can close this page and go back to {instance}, which now finishes the sign-in.",
+    "You have allowed it, and {instance} collects it now.",
+    "You can close this page. If {instance} says nothing of it within a minute, see if it runs. "
+    + _START_AGAIN,
 )
 DECLINED = (
     "Sign-in denied",

@@ -17,6 +17,7 @@ import httpx
 import typer
 from starlette.types import ASGIApp
 
+from opencode_relay import outgoing
 from opencode_relay.cli.catch import PATH, PORT, Catcher, listen
 from opencode_relay.cli.home import AsJSON, Home
 from opencode_relay.cli.loopback import Loopback
@@ -144,7 +145,7 @@ class _Instance:
             if pairing_code is None:
                 typed = typer.prompt("Completion code", err=True)
         else:
-            with httpx.Client() as web:
+            with outgoing.blocking() as web:
                 person = Person(self._told, web)
                 page = person.sign_in(link)
                 if pairing_code:
@@ -163,7 +164,8 @@ class _Instance:
             "redirect_uri": self._idp.redirect_uri,
             "code_verifier": verifier.reveal(),
         }
-        answer = httpx.post(f"{self._idp.issuer}/token", data=form)
+        with outgoing.blocking() as web:
+            answer = web.post(f"{self._idp.issuer}/token", data=form)
         if answer.status_code != httpx.codes.OK:
             raise DemoFailed("The identity provider refused the authorization code.")
         tokens = answer.json()

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from opencode_relay import outgoing
 from opencode_relay.cli.home import AsJSON
 from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin
 from opencode_relay.errors import ConfigError
@@ -43,7 +44,7 @@ def doctor(
     if url is None and instance is None:
         raise ConfigError("Name a relay's URL, or an opencode's with --instance.")
     findings: list[Finding] = []
-    with httpx.Client() as web:
+    with outgoing.blocking() as web:
         if url is not None:
             with Client(url, key=key) as relay:
                 findings += Examination(relay, web, url, has_key=key is not None).findings()

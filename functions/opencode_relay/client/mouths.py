@@ -1,0 +1,163 @@
+"""The two ways to say it: blocking, and from asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Concatenate, ParamSpec, Self
+
+import httpx
+
+from opencode_relay import outgoing
+
+from .reading import Lost, Reading, request
+from .steps import Answer, Result, Send, Steps
+from .talk import Talk
+
+_Options = ParamSpec("_Options")
+_LOST = (httpx.RequestError, TimeoutError, Lost)
+
+
+def _blocking(
+    said: Callable[Concatenate[Talk, _Options], Steps[Result]],
+) -> Callable[Concatenate[Client, _Options], Result]:
+    @functools.wraps(said)
+    def say(self: Client, /, *args: _Options.args, **kwargs: _Options.kwargs) -> Result:
+        return self._run(said(self._talk, *args, **kwargs))
+
+    return say
+
+
+def _awaited(
+    said: Callable[Concatenate[Talk, _Options], Steps[Result]],
+) -> Callable[Concatenate[AsyncClient, _Options], Coroutine[Any, Any, Result]]:
+    @functools.wraps(said)
+    async def say(self: AsyncClient, /, *args: _Options.args, **kwargs: _Options.kwargs) -> Result:
+        return await self._run(said(self._talk, *args, **kwargs))
+
+    return say
+
+
+class Client:
+    """A relay, spoken to by blocking calls. `http` may be given, for tests or special proxies."""
+
+    def __init__(
+        self, issuer: str, *, key: str | None = None, http: httpx.Client | None = None
+    ) -> None:
+        self._talk = Talk(issuer, key)
+        self._http = http or outgoing.blocking()
+
+    discover = _blocking(Talk.discover)
+    open = _blocking(Talk.open)
+    wait = _blocking(Talk.wait)
+    unseal = _blocking(Talk.unseal)
+    complete = _blocking(Talk.complete)
+    finish = _blocking(Talk.finish)
+
+    def _run(self, steps: Steps[Result]) -> Result:
+        answer: Answer | None = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            answer = None
+            if not isinstance(step, Send):
+                time.sleep(step)
+                continue
+            try:
+                answer = _within(step.timeout, functools.partial(self._ask, step))
+            except _LOST:
+                continue
+
+    def _ask(self, step: Send) -> Answer:
+        sent = request(self._http, self._talk.issuer, step)
+        response = self._http.send(sent, stream=True, follow_redirects=False)
+        try:
+            reading = Reading(response, step.timeout)
+            for piece in response.iter_bytes():
+                reading.add(piece)
+        finally:
+            response.close()
+        return reading.answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+
+class AsyncClient:
+    """A relay, spoken to from asyncio. `http` may be given, for tests or special proxies."""
+
+    def __init__(
+        self, issuer: str, *, key: str | None = None, http: httpx.AsyncClient | None = None
+    ) -> None:
+        self._talk = Talk(issuer, key)
+        self._http = http or outgoing.asynchronous()
+
+    discover = _awaited(Talk.discover)
+    open = _awaited(Talk.open)
+    wait = _awaited(Talk.wait)
+    unseal = _awaited(Talk.unseal)
+    complete = _awaited(Talk.complete)
+    finish = _awaited(Talk.finish)
+
+    async def _run(self, steps: Steps[Result]) -> Result:
+        answer: Answer | None = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            answer = None
+            if not isinstance(step, Send):
+                await asyncio.sleep(step)
+                continue
+            try:
+                async with asyncio.timeout(step.timeout):
+                    answer = await self._ask(step)
+            except _LOST:
+                continue
+
+    async def _ask(self, step: Send) -> Answer:
+        sent = request(self._http, self._talk.issuer, step)
+        response = await self._http.send(sent, stream=True, follow_redirects=False)
+        try:
+            reading = Reading(response, step.timeout)
+            async for piece in response.aiter_bytes():
+                reading.add(piece)
+        finally:
+            await response.aclose()
+        return reading.answer()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+
+def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """Give up on the whole of it after so many seconds; raises TimeoutError.
+
+    httpx bounds each read, and a server that sends a byte now and then would hold us for good. The
+    thread that is given up dies with its connection, or with the process.
+    """
+    future: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as wrong:  # noqa: BLE001  # raised where it is waited for
+            future.set_exception(wrong)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result(seconds)

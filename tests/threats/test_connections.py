@@ -1,0 +1,69 @@
+"""What costs its sender nothing but a connection, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from opencode_relay.machine import server
+
+from tests.threats.world import World, bearer, listening, loopback, until
+
+SHORT = 0.5  # seconds instead of DEADLINE
+PATIENCE = 5  # seconds until a connection counts as one that stays
+
+
+@pytest.fixture
+async def port(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(server, "DEADLINE", SHORT)
+    listener, _ = loopback()
+    async with listening(world.app, listener):
+        yield listener.getsockname()[1]
+
+
+async def ended(port: int, begins: bytes, goes_on: bytes = b"") -> bool:
+    """Begin a request and never end it; whether the relay ended the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(begins)
+    reading = asyncio.create_task(reader.read())
+    for _ in range(PATIENCE * 20):
+        if not reading.done():
+            writer.write(goes_on)
+            await asyncio.wait({reading}, timeout=0.05)
+    writer.transport.abort()
+    over = reading.done()
+    await asyncio.wait({reading})
+    reading.exception()
+    return over
+
+
+class TestPlacesHeldByConnectionsThatSendNothing:
+    """Ours, also behind Caddy: each is an open file, and without one nobody is served."""
+
+    async def test_silence_ends(self, port: int) -> None:
+        assert await ended(port, b"")
+
+    async def test_blank_lines_are_silence(self, port: int) -> None:
+        for before in (b"", b"GET /healthz HTTP/1.1\r\n\r\n"):
+            assert await ended(port, before, b"\r\n")
+
+    async def test_a_head_without_end_ends(self, port: int) -> None:
+        assert await ended(port, b"GET /healthz HTTP/1.1\r\n", b"X: y\r\n")
+
+    @pytest.mark.parametrize("path", [b"/auth/callback", b"/v1/logins"])
+    async def test_a_body_without_end_ends(self, port: int, path: bytes) -> None:
+        """Also one that nobody reads, for the answer is 401 already."""
+        head = b"POST %b HTTP/1.1\r\nContent-Length: 8000\r\n" % path
+        form = b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+        assert await ended(port, head + form, b"x")
+
+    async def test_who_waits_is_served(self, world: World, port: int) -> None:
+        login = await world.open()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as instance:
+            path = f"/v1/logins/{login.id}/response?wait=20"
+            waiting = asyncio.create_task(instance.get(path, headers=bearer(login.verifier)))
+            await until(lambda: len(world.relay.bells) == 1)
+            await ended(port, b"")
+            assert not waiting.done()
+            await world.press(await world.callback(login), code=login.pairing_code)
+            assert (await waiting).status_code == 200
