@@ -6,8 +6,9 @@ import { isSecure, parseUrl } from "./http.js";
 
 export const OPENAI_ISSUER = "https://auth.openai.com";
 const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
-const TEXTS = ["relay", "key", "keyFile", "issuer", "clientId", "publicUrl", "listen"];
+const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
 const OPTIONS = [...TEXTS, "catcher"];
+const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
 
 /** Something is set wrongly; the message says what, and what to set. */
 export class SettingsError extends Error {}
@@ -15,7 +16,7 @@ export class SettingsError extends Error {}
 export interface Settings {
   /** The relay's public URL: an origin, the same string as its `issuer`. Throws `SettingsError`. */
   readonly relay: () => string;
-  /** The identity provider. */
+  /** The identity provider: ChatGPT, whatever is set, for opencode sends its tokens to OpenAI. */
   readonly issuer: string;
   readonly clientId: string;
   /** Read anew each time, so that a replaced key file needs no restart. Throws `SettingsError`. */
@@ -39,6 +40,14 @@ export function readSettings(
   env: Environment,
 ): Settings {
   for (const [name, value] of Object.entries(options)) {
+    // Their tokens would stand in opencode's slot "openai", and opencode send them to OpenAI.
+    if (OF_OTHER_PROVIDERS.includes(name)) {
+      throw new SettingsError(
+        `the option "${name}" is not offered in this version, which signs in to ChatGPT only: ` +
+          "remove it. Identity providers of one's own are to be set by a later version's option " +
+          '"providers": [{"id", "issuer", "clientId", …}]',
+      );
+    }
     if (!OPTIONS.includes(name)) {
       throw new SettingsError(`unknown option "${name}": known are ${OPTIONS.join(", ")}`);
     }
@@ -50,22 +59,10 @@ export function readSettings(
   const option = (name: string) => (options[name] as string | undefined)?.trim() || undefined;
   const variable = (name: string) => env[`OPENCODE_RELAY_${name}`]?.trim() || undefined;
 
-  const issuer = option("issuer") ?? OPENAI_ISSUER;
-  const issuerUrl = parseUrl(issuer);
-  if (!issuerUrl || !isSecure(issuerUrl) || issuerUrl.search || issuerUrl.hash) {
-    throw new SettingsError(
-      'the option "issuer" must be the https URL of an identity provider (http on loopback only)',
-    );
-  }
-  refuseProxied(issuerUrl, env);
-  const clientId = option("clientId") ?? (issuer === OPENAI_ISSUER ? OPENAI_CLIENT_ID : undefined);
-  if (!clientId) {
-    throw new SettingsError('the option "issuer" is set without "clientId": set both');
-  }
   return {
     relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
-    issuer,
-    clientId,
+    issuer: OPENAI_ISSUER,
+    clientId: OPENAI_CLIENT_ID,
     key: keyReader(option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")),
     publicUrl: () =>
       publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
@@ -131,10 +128,16 @@ function listenAddress(text: string): Address {
 // http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
 // the clear: opencode's fetch asks HTTP_PROXY for loopback too.
 function refuseProxied(url: URL, env: Environment): void {
-  if (url.protocol !== "http:" || !(env["HTTP_PROXY"] || env["http_proxy"])) return;
-  const direct = (env["NO_PROXY"] || env["no_proxy"] || "").split(/[\s,]+/);
+  if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return;
+  // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
+  const direct = (env["no_proxy"] || env["NO_PROXY"] || "")
+    .split(",")
+    .map((entry) => entry.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
   if ([url.hostname, url.host, "*"].some((host) => direct.includes(host))) return;
-  throw new SettingsError(`${url.origin} would be asked through HTTP_PROXY: add it to NO_PROXY`);
+  throw new SettingsError(
+    `${url.origin} would be asked through HTTP_PROXY: add ${url.hostname} to NO_PROXY (no_proxy ` +
+      "goes before it), with commas between its entries",
+  );
 }
 
 function keyReader(

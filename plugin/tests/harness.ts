@@ -13,8 +13,22 @@ import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";
 
-export const CLIENT_ID = "client-1";
+/** ChatGPT's, which nothing that is set can change. */
+export const ISSUER = "https://auth.openai.com";
+export const CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
 const DIRECTORY = "/instance";
+
+/** Whom the plugin finds at ChatGPT's address. */
+let chatgpt: StubIdp | undefined;
+const { fetch } = globalThis;
+globalThis.fetch = async (asked, init) => {
+  const url = new URL(String(asked));
+  if (url.origin === ISSUER && chatgpt) {
+    return await fetch(`${chatgpt.origin}${url.pathname}${url.search}`, init);
+  }
+  assert.equal(url.hostname, "127.0.0.1", "no test asks anybody else");
+  return await fetch(url, init);
+};
 
 export class Harness implements AsyncDisposable {
   readonly relay = new StubRelay();
@@ -28,7 +42,7 @@ export class Harness implements AsyncDisposable {
   stored: StoredAuth | undefined;
   hooks!: Hooks;
 
-  readonly #client: Client = {
+  readonly client: Client = {
     app: {
       log: async ({ body }) => void this.log.push(`${body.level} ${body.message}`),
     },
@@ -52,26 +66,20 @@ export class Harness implements AsyncDisposable {
 
   async start(options: Record<string, unknown> = {}): Promise<this> {
     await this.relay.start();
-    await this.idp.start();
-    await this.load({
-      relay: this.relay.origin,
-      key: this.relay.key,
-      issuer: this.idp.origin,
-      clientId: CLIENT_ID,
-      ...options,
-    });
+    chatgpt = await this.idp.start();
+    await this.load({ relay: this.relay.origin, key: this.relay.key, ...options });
     return this;
   }
 
   /** Makes the plugin anew, as opencode does with each instance. */
   async load(options: Record<string, unknown>): Promise<void> {
-    this.hooks = await plugin.server({ client: this.#client, directory: DIRECTORY }, options);
+    this.hooks = await plugin.server({ client: this.client, directory: DIRECTORY }, options);
     await this.hooks.auth.loader(async () => this.stored);
   }
 
   /** Registers the relay's redirect URI at the identity provider: the method is `auto` then. */
   register(): void {
-    this.relay.registered = [{ issuer: this.idp.origin, client_id: CLIENT_ID }];
+    this.relay.registered = [{ issuer: ISSUER, client_id: CLIENT_ID }];
   }
 
   async authorize(method = 0, inputs?: Record<string, string>): Promise<Authorization> {
@@ -93,16 +101,16 @@ export class Harness implements AsyncDisposable {
   }
 
   /** Begins a sign-in that must fail, and returns what the log says of it. */
-  async refused(): Promise<string> {
+  async refused(method = 0): Promise<string> {
     this.log.length = 0;
-    await assert.rejects(this.authorize());
+    await assert.rejects(this.authorize(method));
     assert.equal(this.log.length, 1);
     return this.log[0]!;
   }
 
   /** The address of the page that did not load. */
   page(state: string, parameters: Record<string, string>): string {
-    const query = new URLSearchParams({ ...parameters, iss: this.idp.origin, state });
+    const query = new URLSearchParams({ ...parameters, iss: ISSUER, state });
     return `http://localhost:1455/auth/callback?${query.toString()}`;
   }
 
@@ -133,8 +141,8 @@ export class Harness implements AsyncDisposable {
     params: Record<string, unknown>,
     change: Change = {},
   ): Promise<string> {
-    const iss = this.idp.origin;
-    return `/auth/callback?response=${await this.relay.seal(login, { iss, ...params }, change)}`;
+    const all = { iss: ISSUER, ...params };
+    return `/auth/callback?response=${await this.relay.seal(login, all, change)}`;
   }
 
   get accountId(): string | undefined {

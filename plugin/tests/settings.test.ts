@@ -5,16 +5,25 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { SettingsError, readSettings } from "../src/settings.js";
+import { DIRECT, PROXIED, STRICTER } from "./no-proxy.js";
 
 const RELAY = { relay: "https://relay.example" };
 
-test("ChatGPT is the identity provider unless another is set", () => {
+test("ChatGPT is the identity provider, whatever is set: opencode sends its tokens to OpenAI", () => {
   const { issuer, clientId } = readSettings(RELAY, {});
   assert.equal(issuer, "https://auth.openai.com");
   assert.equal(clientId, "app_EMoamEEZ73f0CkXaXp7hrann");
-  const other = readSettings({ issuer: "https://idp.example", clientId: "c1" }, {});
-  assert.deepEqual([other.issuer, other.clientId], ["https://idp.example", "c1"]);
-  assert.throws(() => readSettings({ issuer: "https://idp.example" }, {}), SettingsError);
+  for (const [name, value] of [
+    ["issuer", "https://idp.example"],
+    ["issuer", issuer],
+    ["issuer", ""],
+    ["clientId", "c1"],
+    ["scope", "openid"],
+    ["providers", [{ id: "own", issuer: "https://idp.example", clientId: "c1" }]],
+  ] as const) {
+    const says = new RegExp(`"${name}" is not offered.*ChatGPT only: remove it.*later.*"providers"`);
+    assert.throws(() => readSettings({ ...RELAY, [name]: value }, {}), says);
+  }
 });
 
 test("options win over the environment, and empty ones do not count", async () => {
@@ -125,11 +134,35 @@ test("a catcher is switched on and off, by the option first", () => {
 
 test("http to loopback is refused where a proxy would be sent it", () => {
   const relay = "http://127.0.0.1:8787";
-  const of = (env: Record<string, string>) => readSettings({ relay }, env).relay();
-  assert.throws(() => of({ HTTP_PROXY: "http://proxy:1" }), /NO_PROXY/);
-  assert.throws(() => of({ http_proxy: "http://proxy:1", NO_PROXY: "localhost" }), /NO_PROXY/);
-  assert.equal(of({ HTTP_PROXY: "http://proxy:1", NO_PROXY: "localhost, 127.0.0.1" }), relay);
-  assert.equal(of({ HTTPS_PROXY: "http://proxy:1" }), relay);
+  const of = (env: Record<string, string>, at = relay) => readSettings({ relay: at }, env).relay();
+  const proxy = "http://proxy:1";
+  assert.equal(of({ HTTPS_PROXY: proxy }), relay);
+  assert.equal(of({ HTTP_PROXY: proxy }, "https://relay.example"), "https://relay.example");
+  const refused = /127\.0\.0\.1 to NO_PROXY.*commas/;
+  for (const env of [
+    { HTTP_PROXY: proxy },
+    { http_proxy: proxy },
+    { http_proxy: "", HTTP_PROXY: proxy },
+    { HTTP_PROXY: proxy, no_proxy: "other", NO_PROXY: "127.0.0.1" },
+    { HTTP_PROXY: proxy, no_proxy: " ", NO_PROXY: "127.0.0.1" },
+  ]) {
+    assert.throws(() => of(env as Record<string, string>), refused, JSON.stringify(env));
+  }
+  assert.equal(of({ HTTP_PROXY: proxy, no_proxy: "", NO_PROXY: "127.0.0.1" }), relay);
+  assert.equal(of({ HTTP_PROXY: proxy, no_proxy: "127.0.0.1", NO_PROXY: "other" }), relay);
+});
+
+test("NO_PROXY is read as Bun does, or more strictly", () => {
+  const goes = (entries: string, host: string) => {
+    const env = { HTTP_PROXY: "http://proxy:1", NO_PROXY: entries };
+    return () => readSettings({ relay: `http://${host}:8787` }, env).relay();
+  };
+  for (const [host, entries] of DIRECT) {
+    assert.equal(goes(entries, host)(), `http://${host}:8787`, JSON.stringify(entries));
+  }
+  for (const [host, entries] of [...PROXIED, ...STRICTER]) {
+    assert.throws(goes(entries, host), SettingsError, JSON.stringify(entries));
+  }
 });
 
 test("an unknown option, or one that is no string, is named", () => {

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from opencode_relay.aws.log import CloudWatchLog
 
+from tests.aws.ric_gateway import REQUEST_ID
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.template import FUNCTIONS, Stack, load
 from tests.support.wire import MakeWire
@@ -36,7 +37,7 @@ def test_an_exceptions_words_stay_out(capsys: pytest.CaptureFixture[str]) -> Non
     log = CloudWatchLog("info")
     log.begin({}, SimpleNamespace(aws_request_id="of this request"))
     try:
-        raise ValueError("the-secret")  # noqa: TRY301
+        raise ValueError("the-secret")
     except ValueError as wrong:
         wrong.add_note("the-secret")
         logging.getLogger("anything").exception("odd")
@@ -62,7 +63,7 @@ async def test_events_and_metrics_are_json_lines_of_our_own(make_wire: MakeWire)
     assert {line["message"] for line in events} >= {"opened", "released", "collected", "finished"}
     for line in events:
         assert line["timestamp"].endswith("+00:00")
-        assert line["service"] == SERVICE_NAME
+        assert line["service"] == "relay"  # the stack, as tests/aws/template.py names it
         assert line["correlation_id"] == REQUEST_ID
         assert line["function_request_id"]
         assert not {"location", "taskName"} & line.keys()

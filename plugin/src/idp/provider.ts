@@ -19,8 +19,10 @@ export interface Idp {
   readonly extraParameters: Readonly<Record<string, string>>;
 }
 
+type Named = Pick<Settings, "issuer" | "clientId">;
+
 /** ChatGPT's endpoints as they are known; any other provider's from its discovery document. */
-export async function findIdp({ issuer, clientId }: Settings): Promise<Idp> {
+export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
   if (issuer === OPENAI_ISSUER) {
     return {
       issuer,

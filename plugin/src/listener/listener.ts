@@ -11,10 +11,11 @@ import type { Log } from "../opencode/log.js";
 import type { Address, Settings } from "../settings.js";
 import { CALLBACK, START } from "../signin/redirect-login.js";
 import { callback } from "./callback.js";
+import { fields } from "./fields.js";
 import type { Answer } from "./page.js";
 import * as pages from "./pages.js";
 import { start } from "./start.js";
-import { visitOf } from "./visit.js";
+import { isEarly, visitOf } from "./visit.js";
 
 const ROUTES = new Map([
   [START, start],
@@ -29,13 +30,16 @@ const listeners = new Map<string, Promise<void>>();
 let log: Log = () => undefined;
 let warned = false;
 
+/** Milliseconds from the beginning of a connection to the end of a request's head. */
+const DEADLINE = 15_000;
+
 /** Listens, once a process. Throws `ListenError`; then the next call tries again. */
-export function listening(address: Address, logTo: Log): Promise<void> {
+export function listening(address: Address, logTo: Log, deadline = DEADLINE): Promise<void> {
   log = logTo;
   const name = nameOf(address);
   let one = listeners.get(name);
   if (!one) {
-    one = listen(address).catch((error: NodeJS.ErrnoException) => {
+    one = listen(address, deadline).catch((error: NodeJS.ErrnoException) => {
       listeners.delete(name);
       throw new ListenError(cannotListen(name, error.code));
     });
@@ -52,23 +56,28 @@ export async function whyNoListener(settings: Settings, log: Log): Promise<strin
   );
 }
 
-async function listen(address: Address): Promise<void> {
+async function listen(address: Address, deadline: number): Promise<void> {
   try {
-    await bind(address);
+    await bind(address, deadline);
   } catch (error) {
     if (!("path" in address) || !(await isLeftOver(address.path))) throw error;
     await rm(address.path, { force: true });
-    await bind(address);
+    await bind(address, deadline);
   }
   // As open as a port of the loopback: who may reach it is a matter of the folder.
   if ("path" in address) await chmod(address.path, 0o666);
 }
 
-async function bind(address: Address): Promise<void> {
-  const server = createServer({ maxHeaderSize: 16_384 }, (request, answer) => {
+async function bind(address: Address, deadline: number): Promise<void> {
+  // These are for Node: Bun (1.3) knows none of them, and ends what has sent no whole head after 12 s.
+  const bounds = {
+    headersTimeout: deadline,
+    requestTimeout: deadline,
+    connectionsCheckingInterval: deadline / 15,
+  };
+  const server = createServer({ maxHeaderSize: 16_384, ...bounds }, (request, answer) => {
     void serve(request, answer);
   });
-  server.requestTimeout = 15_000;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(address, resolve);
@@ -106,8 +115,10 @@ async function serve(request: IncomingMessage, answer: ServerResponse): Promise<
     result = pages.refusal("notFound");
   } else if (request.method !== "GET") {
     result = pages.refusal("notAllowed", undefined, { allow: "GET" });
-  } else if (/prefetch/.test(String(request.headers["sec-purpose"] ?? ""))) {
+  } else if (isEarly(request)) {
     result = pages.refusal("prefetch", undefined, { "retry-after": "1" });
+  } else if (visit.isDoubled) {
+    result = pages.refusal("doubled");
   } else {
     try {
       result = await route(visit);
@@ -123,10 +134,13 @@ async function serve(request: IncomingMessage, answer: ServerResponse): Promise<
     ...marks(request),
     ...result.headers,
   });
-  answer.end(request.method === "HEAD" ? undefined : result.body);
+  // One request a connection, and no body is read: Bun would wait for the end of one, or for the
+  // next request, as long as it takes, whatever the headers say.
+  answer.end(request.method === "HEAD" ? undefined : result.body, () => request.socket.destroy());
 }
 
 const EVERYWHERE = {
+  connection: "close",
   "cache-control": "no-store",
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
@@ -135,8 +149,8 @@ const EVERYWHERE = {
 const HSTS = { "strict-transport-security": "max-age=600" };
 
 /** For `opencode-relay doctor`: that the path leads here, as all but two should not, and what the proxy should have kept. */
-function marks({ headers }: IncomingMessage): Record<string, string> {
-  if (headers.authorization === undefined) return { "opencode-relay": "instance" };
+function marks(request: IncomingMessage): Record<string, string> {
+  if (!fields(request, "authorization").length) return { "opencode-relay": "instance" };
   if (!warned) {
     warned = true;
     log(

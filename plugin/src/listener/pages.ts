@@ -54,7 +54,7 @@ export function done(login: RedirectLogin): Answer {
 
 /** The identity provider's `error`, in our own words: what it sent is never shown. */
 export function idpError(login: RedirectLogin, error: string | undefined): Answer {
-  const why = IDP_ERRORS[error ?? ""] ?? "It gave a reason that is not known here.";
+  const why = IDP_ERRORS.get(error ?? "") ?? "It gave a reason that is not known here.";
   const happened = html`Signing in with <bdi>${login.provider}</bdi> did not work. ${why}`;
   return page(200, ["Not signed in", happened, AGAIN], about(login));
 }

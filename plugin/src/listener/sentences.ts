@@ -40,6 +40,12 @@ export const REFUSALS = {
     "This sign-in was begun in another browser, or this one keeps no cookies. Nothing was changed.",
     "Begin and finish in one browser. If you did not begin this sign-in yourself, close this page.",
   ],
+  doubled: [
+    400,
+    "A cookie is in the way",
+    "Your browser sent the cookie of this sign-in twice, so another site may have set one of them. Nothing was changed.",
+    "Delete the cookies of this address, and of the domain it belongs to, in your browser. Then begin the sign-in again at opencode.",
+  ],
   refused: [
     400,
     "This answer cannot be used",
@@ -66,12 +72,13 @@ export const REFUSALS = {
   ],
 } as const satisfies Record<string, readonly [number, ...Sentences]>;
 
-export const IDP_ERRORS: Readonly<Record<string, string>> = {
-  access_denied: "The sign-in was declined, or your account may not do this.",
-  login_required: "You were not signed in there.",
-  consent_required: "The access that opencode asks for was not agreed to.",
-  interaction_required: "Something there has to be answered first.",
-  invalid_scope: "It does not grant what opencode asks for.",
-  server_error: "Something went wrong there.",
-  temporarily_unavailable: "It is too busy at the moment.",
-};
+/** A `Map`, for an object would also know `constructor` and its like. */
+export const IDP_ERRORS: ReadonlyMap<string, string> = new Map([
+  ["access_denied", "The sign-in was declined, or your account may not do this."],
+  ["login_required", "You were not signed in there."],
+  ["consent_required", "The access that opencode asks for was not agreed to."],
+  ["interaction_required", "Something there has to be answered first."],
+  ["invalid_scope", "It does not grant what opencode asks for."],
+  ["server_error", "Something went wrong there."],
+  ["temporarily_unavailable", "It is too busy at the moment."],
+]);

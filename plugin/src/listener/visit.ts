@@ -3,8 +3,12 @@
 import type { IncomingMessage } from "node:http";
 
 import { isSecure, parseUrl } from "../http.js";
+import { fields, items } from "./fields.js";
 
-/** `__Host-`: no neighbouring name or path can set it, and it goes back to this host alone. */
+/**
+ * `__Host-`: no neighbouring name or path can set it, and it goes back to this host alone. Another
+ * port of this very name can.
+ */
 const COOKIE = "__Host-opencode-relay";
 /** Seconds; longer than any login lives. */
 const COOKIE_LIFE = 3600;
@@ -15,6 +19,8 @@ export interface Visit {
   readonly parameters: ReadonlyMap<string, string> | undefined;
   /** This browser's own random value, if it has been here. */
   readonly browser: string | undefined;
+  /** True where two values claim to be this browser's: somebody else set one of them. */
+  readonly isDoubled: boolean;
   /** True if a page of this very origin led here. */
   readonly sameOrigin: boolean;
   /** The address that the browser used, an origin; https, or http on loopback. */
@@ -23,11 +29,14 @@ export interface Visit {
 
 export function visitOf(request: IncomingMessage): Visit {
   const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
+  const cookies = cookiesOf(request);
+  const [browser] = cookies;
   return {
     path,
     parameters: parametersOf(query),
-    browser: browserOf(request.headers.cookie ?? ""),
-    sameOrigin: request.headers["sec-fetch-site"] === "same-origin",
+    browser: cookies.length === 1 && /^[\w-]{43}$/.test(browser!) ? browser : undefined,
+    isDoubled: cookies.length > 1,
+    sameOrigin: fields(request, "sec-fetch-site").join() === "same-origin",
     origin: originOf(request),
   };
 }
@@ -35,6 +44,15 @@ export function visitOf(request: IncomingMessage): Visit {
 /** `Set-Cookie` with this browser's value. Lax: it comes along when another site leads back. */
 export function cookie(browser: string): string {
   return `${COOKIE}=${browser}; Path=/; Max-Age=${COOKIE_LIFE}; Secure; HttpOnly; SameSite=Lax`;
+}
+
+/** `Sec-Purpose` is the standard's; before it came Opera's and Chromium's, Safari's, Firefox's. */
+const PURPOSES = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/** True where a browser says that nobody has asked for the page yet: a prefetch, or a preview. */
+export function isEarly(request: IncomingMessage): boolean {
+  const purposes = PURPOSES.flatMap((name) => fields(request, name));
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose));
 }
 
 function parametersOf(query: string): Visit["parameters"] {
@@ -46,14 +64,11 @@ function parametersOf(query: string): Visit["parameters"] {
   return parameters;
 }
 
-function browserOf(header: string): string | undefined {
-  const values = header
-    .split(";")
-    .map((pair) => pair.trim())
+function cookiesOf(request: IncomingMessage): string[] {
+  return fields(request, "cookie")
+    .flatMap((field) => items(field, ";"))
     .filter((pair) => pair.startsWith(`${COOKIE}=`))
     .map((pair) => pair.slice(COOKIE.length + 1));
-  const [value] = values;
-  return values.length === 1 && /^[\w-]{43}$/.test(value!) ? value : undefined;
 }
 
 /**
@@ -62,10 +77,10 @@ function browserOf(header: string): string | undefined {
  * Whoever forges these headers gains nothing: it becomes the login's return URL, and the relay
  * sends browsers only to return URLs that its operator registered.
  */
-function originOf({ headers }: IncomingMessage): string | undefined {
-  const host = first(headers["x-forwarded-host"]) ?? headers.host ?? "";
+function originOf(request: IncomingMessage): string | undefined {
+  const host = first(request, "x-forwarded-host") ?? first(request, "host") ?? "";
   if (!/^([a-z\d.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(host)) return undefined;
-  const scheme = first(headers["x-forwarded-proto"]);
+  const scheme = first(request, "x-forwarded-proto");
   // A proxy that does not say: only on loopback can it be http.
   const candidates = (scheme ? [scheme] : ["http", "https"]).map((one) =>
     /^https?$/.test(one) ? parseUrl(`${one}://${host}`) : undefined,
@@ -74,6 +89,6 @@ function originOf({ headers }: IncomingMessage): string | undefined {
 }
 
 /** Of a chain of proxies the first one heard the browser. */
-function first(header: string | string[] | undefined): string | undefined {
-  return (Array.isArray(header) ? header[0] : header)?.split(",")[0]?.trim() || undefined;
+function first(request: IncomingMessage, name: string): string | undefined {
+  return items(fields(request, name)[0] ?? "", ",")[0] || undefined;
 }

@@ -7,12 +7,12 @@ import { noticeDisconnect } from "./accounts.js";
 import { NOT_IN_TIME, type RelayLogin } from "./relay-login.js";
 import { redeemCode, refusal, verify } from "./responses.js";
 
-const OVER: Readonly<Record<string, string>> = {
-  "login-declined": "the sign-in was declined on the relay's page",
-  "login-expired": NOT_IN_TIME,
-  "login-cancelled": "the relay cancelled the login: begin again",
-  "login-not-found": "the relay no longer knows the login: begin again",
-};
+const OVER: ReadonlyMap<string, string> = new Map([
+  ["login-declined", "the sign-in was declined on the relay's page"],
+  ["login-expired", NOT_IN_TIME],
+  ["login-cancelled", "the relay cancelled the login: begin again"],
+  ["login-not-found", "the relay no longer knows the login: begin again"],
+]);
 
 /** Seconds; hardly anybody has signed in sooner. */
 const FIRST = 8;
@@ -30,7 +30,7 @@ export async function poll(login: RelayLogin): Promise<void> {
     await noticeDisconnect(context.log);
     if (login.isOver) return;
     if (got.status === "over") {
-      return login.fail(OVER[got.slug] ?? `the relay ended the login (${printable(got.slug)})`);
+      return login.fail(OVER.get(got.slug) ?? `the relay ended the login (${printable(got.slug)})`);
     }
     if (got.status === "pending" || got.status === "held") {
       troubles = 0;

@@ -1,13 +1,35 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 
-import { Harness } from "../harness.js";
+import { IdpError, findIdp } from "../../src/idp/provider.js";
+import { StubIdp } from "../stub.js";
 
-test("an identity provider that cannot be found is named", async () => {
-  await using h = await new Harness().start();
-  h.idp.intercept = (_seen, answer) => {
+const idp = new StubIdp();
+before(() => idp.start());
+after(() => idp.stop());
+
+test("another provider than ChatGPT is found by its discovery document", async () => {
+  const found = await findIdp({ issuer: idp.origin, clientId: "c" });
+  assert.deepEqual(found, {
+    issuer: idp.origin,
+    clientId: "c",
+    authorizationEndpoint: `${idp.origin}/authorize`,
+    tokenEndpoint: `${idp.origin}/token`,
+    sendsIss: true,
+    extraParameters: { prompt: "consent" },
+  });
+});
+
+test("an identity provider that cannot be found is named", async (t) => {
+  t.after(() => (idp.intercept = undefined));
+  idp.intercept = (_seen, answer) => {
     answer.writeHead(200).end(JSON.stringify({ issuer: "https://evil.example" }));
     return true;
   };
-  assert.match(await h.refused(), /does not answer as the identity provider.*"issuer"/);
+  const asked = findIdp({ issuer: idp.origin, clientId: "c" });
+  await assert.rejects(asked, (error: Error) => {
+    assert.ok(error instanceof IdpError);
+    assert.match(error.message, /does not answer as the identity provider.*"issuer"/);
+    return true;
+  });
 });

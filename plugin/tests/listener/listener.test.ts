@@ -11,6 +11,7 @@ import { listening } from "../../src/listener/listener.js";
 import * as pages from "../../src/listener/pages.js";
 import type { RedirectLogin } from "../../src/signin/redirect-login.js";
 import { HOST, Harness } from "../harness.js";
+import { SLOW, talk } from "../slow.js";
 
 const PUBLIC = `https://${HOST}`;
 const PATHS = ["/auth/start", "/auth/callback"];
@@ -85,9 +86,22 @@ test("only GET acts: HEAD, POST and a prefetch leave the login as it is", async 
     assert.equal(shown.status, 405, method);
     assert.equal(shown.headers["allow"], "GET");
   }
-  const fetched = await h.browser().get(url, { "sec-purpose": "prefetch;prerender" });
-  assert.equal(fetched.status, 503);
-  assert.ok(fetched.headers["retry-after"]);
+  for (const [name, value] of [
+    ["sec-purpose", "prefetch"],
+    ["sec-purpose", "prefetch;prerender"],
+    ["Sec-Purpose", "Prefetch;anonymous-client-ip"],
+    ["sec-purpose", "prerender"],
+    ["Purpose", "prefetch"],
+    ["purpose", "PREVIEW"],
+    ["X-Purpose", "preview"],
+    ["X-Moz", "prefetch"],
+    ["x-moz", "Prerender"],
+  ] as const) {
+    const fetched = await h.browser().get(url, { [name]: value });
+    assert.equal(fetched.status, 503, `${name}: ${value}`);
+    assert.ok(fetched.headers["retry-after"]);
+    assert.equal(fetched.headers["set-cookie"], undefined);
+  }
   assert.equal(h.relay.logins.length, 0);
   assert.equal((await h.browser().get(url)).status, 302);
 });
@@ -117,6 +131,21 @@ test("the listener starts with the plugin and outlives its instances", async () 
   assert.equal((await h.browser().get("/auth/start")).status, 404);
   await h.hooks.dispose();
   assert.equal((await h.browser().get("/auth/start")).status, 404);
+});
+
+test("what sends nothing, or does not end, is ended", { timeout: 10_000 }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "relay-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, "socket");
+  await listening({ path }, () => undefined, 150);
+  await Promise.all(
+    SLOW.map(async ([what, text, drip, status]) => {
+      const heard = await talk(path, text, drip, t.signal);
+      if (!status) return;
+      assert.match(heard, new RegExp(`^HTTP/1.1 ${status} .*</html>`, "s"), what);
+      assert.match(heard, /^connection: close\r$/im, what);
+    }),
+  );
 });
 
 test("an address that is taken: polls, says so, and uses it once it is free", async () => {

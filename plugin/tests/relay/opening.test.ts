@@ -16,14 +16,13 @@ test("a redirect is an error: the key goes nowhere else", async () => {
 
 test("a relay that is down or refuses the key says what to set", async () => {
   await using h = await new Harness().start();
-  const options = { issuer: h.idp.origin, clientId: "c" };
-  await h.load({ ...options, relay: h.relay.origin, key: "ocr_wrong" });
+  await h.load({ relay: h.relay.origin, key: "ocr_wrong" });
   assert.match(await h.refused(), /does not accept the instance key.*"key" or "keyFile"/);
-  await h.load({ ...options, relay: h.relay.origin });
+  await h.load({ relay: h.relay.origin });
   assert.match(await h.refused(), /wants an instance key.*OPENCODE_RELAY_KEY/);
-  await h.load({ ...options, relay: "http://127.0.0.1:1" });
+  await h.load({ relay: "http://127.0.0.1:1" });
   assert.match(await h.refused(), /cannot be reached.*"relay".*HTTPS_PROXY/);
-  await h.load(options);
+  await h.load({});
   assert.match(await h.refused(), /no relay is set.*OPENCODE_RELAY_URL/);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Harness, until } from "../harness.js";
+import { Harness, ISSUER, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };
@@ -13,11 +13,11 @@ test("two people: either's success answers both, the later account replaces the 
   const one = await h.auto();
   const two = await h.auto();
   const [first, second] = h.relay.logins;
-  await h.relay.release(first!, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(first!, { code: "c1", iss: ISSUER });
   assert.deepEqual(await one.callback(), OK);
   assert.deepEqual(await two.callback(), OK);
   assert.equal(h.accountId, "acct_1");
-  await h.relay.release(second!, { code: "c2", iss: h.idp.origin });
+  await h.relay.release(second!, { code: "c2", iss: ISSUER });
   await until(() => h.accountId === "acct_2");
   await until(() => h.logged(/stored account acct_2, replaced account acct_1$/));
 });
@@ -42,11 +42,26 @@ test("Disconnect is noticed before an account is stored, with no word from openc
   h.idp.accounts.set("c1", "acct_1");
   const shown = await h.auto();
   h.idp.intercept = (seen) => {
-    if (seen.path === "/token") h.stored = undefined;
+    if (seen.path === "/oauth/token") h.stored = undefined;
     return false;
   };
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), FAILED);
+  assert.equal(h.stored, undefined);
+});
+
+test("with another provider's options set nobody is asked and nothing stored, from the start", async () => {
+  await using h = await new Harness().start();
+  const asked = h.relay.seen.length;
+  h.log.length = 0;
+  const own = { issuer: h.idp.origin, clientId: "c" };
+  await h.load({ relay: h.relay.origin, key: h.relay.key, ...own });
+  const says = /^error opencode-relay: the option "issuer" is not offered/;
+  assert.ok(h.logged(says));
+  assert.match(await h.refused(0), says);
+  assert.match(await h.refused(1), says); // headless
+  assert.equal(h.relay.seen.length, asked);
+  assert.equal(h.idp.seen.length, 0);
   assert.equal(h.stored, undefined);
 });
 
@@ -56,7 +71,7 @@ test("an account that opencode does not store is a failure", async () => {
   h.storeFails = true;
   h.idp.accounts.set("c1", "acct_1");
   const shown = await h.auto();
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), FAILED);
   assert.ok(h.logged(/opencode did not store/));
 });

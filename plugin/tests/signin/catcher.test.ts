@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CLIENT_ID, HOST, Harness, until } from "../harness.js";
+import { HOST, Harness, ISSUER, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };
@@ -23,7 +23,7 @@ test("polling: a pairing code, though the answer goes to localhost", async () =>
   assert.equal(sent.get("state"), h.relay.last.state);
   assert.equal(h.relay.last.body["confirmation"], undefined);
   assert.match(shown.instructions, /does not load.*with pasting.*: [0-9A-Z]{4}-[0-9A-Z]{4}$/);
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
   assert.equal(h.accountId, "acct_1");
   assert.equal(h.idp.redeemed[0]!.get("redirect_uri"), LOCALHOST);
@@ -70,7 +70,7 @@ test("the address of a sign-in that shows a code is not taken by a paste", async
 
 test("without the option, or where the relay's address is registered, nothing changes", async () => {
   await using h = await new Harness().start({ catcher: false });
-  const options = { relay: h.relay.origin, issuer: h.idp.origin, clientId: CLIENT_ID };
+  const options = { relay: h.relay.origin };
   assert.equal((await h.authorize()).method, "code");
   assert.deepEqual(labels(h).slice(0, 2), [PASTED, undefined]);
   h.register();
@@ -82,7 +82,7 @@ test("without the option, or where the relay's address is registered, nothing ch
 
 test("where the relay gives no pairing code, its own code is typed: one form for both", async () => {
   await using h = await new Harness().start();
-  const options = { relay: h.relay.origin, issuer: h.idp.origin, clientId: CLIENT_ID };
+  const options = { relay: h.relay.origin };
   h.relay.confirmation = "completion_code";
   h.relay.discovery = { confirmations_supported: ["completion_code"] };
   await h.load({ ...options, key: h.relay.key, catcher: true });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Harness } from "../harness.js";
+import { Harness, ISSUER } from "../harness.js";
 import type { Seen } from "../stub.js";
 
 const HEADLESS = 1;
@@ -30,7 +30,7 @@ test("headless: the code is shown, the approval polled for and redeemed", async 
   const approved = { authorization_code: "c1", code_verifier: "v1" };
   const polls = devices(h, [{ status: 403 }, { status: 404 }, { status: 200, body: approved }]);
   const shown = await h.authorize(HEADLESS);
-  assert.equal(shown.url, `${h.idp.origin}/codex/device`);
+  assert.equal(shown.url, `${ISSUER}/codex/device`);
   assert.match(shown.instructions, /: ABCD-12345$/);
   assert.equal(shown.method, "auto");
   assert.deepEqual(await (shown.callback as () => Promise<unknown>)(), { type: "success" });
@@ -39,12 +39,12 @@ test("headless: the code is shown, the approval polled for and redeemed", async 
   assert.equal(h.accountId, "acct_1");
   const grant = Object.fromEntries(h.idp.redeemed[0]!);
   assert.equal(grant["code_verifier"], "v1");
-  assert.equal(grant["redirect_uri"], `${h.idp.origin}/deviceauth/callback`);
+  assert.equal(grant["redirect_uri"], `${ISSUER}/deviceauth/callback`);
 });
 
 test("headless works without a relay, and a refusal ends it", async () => {
   await using h = await new Harness().start();
-  await h.load({ issuer: h.idp.origin, clientId: "c" });
+  await h.load({});
   devices(h, [{ status: 400 }]);
   const shown = await h.authorize(HEADLESS);
   assert.deepEqual(await (shown.callback as () => Promise<unknown>)(), { type: "failed" });

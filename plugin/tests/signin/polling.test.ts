@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 
-import { CLIENT_ID, Harness, until } from "../harness.js";
+import { CLIENT_ID, Harness, ISSUER, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };
@@ -17,15 +17,15 @@ test("auto: the pairing code is shown, the code redeemed once with PKCE, the acc
   assert.match(shown.instructions, /enter the code below: K7WR-9F2D$/);
   const url = new URL(shown.url);
   const sent = Object.fromEntries(url.searchParams);
-  assert.equal(url.origin + url.pathname, `${h.idp.origin}/authorize`);
+  assert.equal(url.origin + url.pathname, `${ISSUER}/oauth/authorize`);
   assert.equal(sent["state"], h.relay.last.state);
   assert.equal(sent["redirect_uri"], `${h.relay.origin}/auth/callback`);
   assert.equal(sent["client_id"], CLIENT_ID);
   assert.equal(sent["code_challenge_method"], "S256");
-  assert.equal(h.relay.last.body["idp_issuer"], h.idp.origin);
+  assert.equal(h.relay.last.body["idp_issuer"], undefined); // ChatGPT sends no iss
   assert.equal(h.relay.last.body["confirmation"], undefined);
 
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
   assert.equal(h.idp.redeemed.length, 1);
   const grant = h.idp.redeemed[0]!;
@@ -53,11 +53,11 @@ test("a login asks the relay for no more than it needs: each request costs its o
   const before = h.relay.seen.length;
   const shown = await h.auto();
   await until(() => h.relay.count("GET", /response/) === 1);
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
   await until(() => h.relay.last.status === "finished" && h.disposals === 1);
   // As opencode does once an account is stored.
-  await h.load({ relay: h.relay.origin, key: h.relay.key, issuer: h.idp.origin, clientId: CLIENT_ID });
+  await h.load({ relay: h.relay.origin, key: h.relay.key });
   const asked = h.relay.seen.slice(before).map(({ method, path }) => `${method} ${path}`);
   const id = h.relay.last.id;
   const waiting = `GET /v1/logins/${id}/response?wait=1`;
@@ -110,21 +110,35 @@ test("declined, cancelled, and an error of the identity provider fail promptly a
   assert.deepEqual(await declined.callback(), FAILED);
   assert.ok(h.logged(/declined on the relay's page/));
   const refused = await h.auto();
-  const error = { error: "access_denied", error_description: "no\nthanks", iss: h.idp.origin };
+  const error = { error: "access_denied", error_description: "no\nthanks", iss: ISSUER };
   await h.relay.release(h.relay.last, error);
   assert.deepEqual(await refused.callback(), FAILED);
   assert.ok(h.logged(/answered access_denied \(no thanks\)$/));
   assert.equal(h.stored, undefined);
 });
 
+test("a problem that is not known is named, also one that every object knows", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  for (const slug of ["constructor", "__proto__", "toString", "login-lost"]) {
+    h.relay.intercept = (seen, answer) => {
+      if (!seen.path.includes("/response")) return false;
+      h.relay.problem(answer, 410, slug);
+      return true;
+    };
+    const shown = await h.auto();
+    assert.deepEqual(await shown.callback(), FAILED);
+    assert.ok(h.logged(new RegExp(`the relay ended the login \\(${slug}\\)$`)), h.log.join());
+  }
+});
+
 test("a response that fails a check is not redeemed", async () => {
   await using h = await new Harness().start();
   h.register();
   for (const [params, change] of [
-    [{ code: "c1", iss: h.idp.origin }, { claims: { iss: "https://evil.example" } }],
-    [{ code: "c1" }, {}],
+    [{ code: "c1", iss: ISSUER }, { claims: { iss: "https://evil.example" } }],
     [{ code: "c1", iss: "https://evil.example" }, {}],
-    [{ iss: h.idp.origin }, {}],
+    [{ iss: ISSUER }, {}],
   ] as const) {
     const shown = await h.auto();
     await h.relay.release(h.relay.last, params, change);
@@ -135,13 +149,11 @@ test("a response that fails a check is not redeemed", async () => {
   assert.ok(h.logged(/iss is missing or another/));
 });
 
-test("a missing iss is accepted only of a provider not known to send it", async () => {
+test("a missing iss is accepted of ChatGPT, which is not known to send it", async () => {
   await using h = await new Harness().start();
   h.register();
-  h.idp.sendsIss = false;
   h.idp.accounts.set("c1", "acct_1");
   const shown = await h.auto();
-  assert.equal(h.relay.last.body["idp_issuer"], undefined);
   await h.relay.release(h.relay.last, { code: "c1" });
   assert.deepEqual(await shown.callback(), OK);
 });
@@ -166,7 +178,7 @@ test("collecting outlives cut requests, 503, 429, and nonsense of a proxy", asyn
     return trouble !== undefined;
   };
   const shown = await h.auto();
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
   assert.equal(troubles.length, 0);
   assert.equal(h.idp.redeemed.length, 1);
@@ -183,7 +195,7 @@ test("signing keys that cannot be read are read again; the response is still the
     return true;
   };
   const shown = await h.auto();
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
   assert.equal(h.relay.count("GET", /jwks/), 2);
 });
@@ -193,11 +205,11 @@ test("a signing key that is not known is not looked for again within a minute", 
   h.register();
   h.idp.accounts.set("c1", "acct_1");
   const known = await h.auto();
-  await h.relay.release(h.relay.last, { code: "c1", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await known.callback(), OK);
   await h.relay.rotate("second");
   await h.auto();
-  await h.relay.release(h.relay.last, { code: "c2", iss: h.idp.origin });
+  await h.relay.release(h.relay.last, { code: "c2", iss: ISSUER });
   const collected = h.relay.count("GET", /response/);
   await until(() => h.relay.count("GET", /response/) > collected + 2);
   assert.equal(h.relay.count("GET", /jwks/), 1);
@@ -212,7 +224,7 @@ test("one person's refusal does not end the other's login", async () => {
   const two = await h.auto();
   h.relay.logins[0]!.status = "declined";
   assert.deepEqual(await one.callback(), FAILED);
-  await h.relay.release(h.relay.logins[1]!, { code: "c2", iss: h.idp.origin });
+  await h.relay.release(h.relay.logins[1]!, { code: "c2", iss: ISSUER });
   assert.deepEqual(await two.callback(), OK);
 });
 
@@ -233,7 +245,7 @@ test("the label says what to paste, and only where something is pasted", async (
     /relay: paste the address of the page that did not load, or the relay's code$/,
   );
   h.register();
-  const options = { relay: h.relay.origin, issuer: h.idp.origin, clientId: CLIENT_ID };
+  const options = { relay: h.relay.origin };
   await h.load({ ...options, key: h.relay.key });
   assert.match(label(), /relay \(browser\)$/);
   await h.load(options);

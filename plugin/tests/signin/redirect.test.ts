@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-import { CLIENT_ID, HOST, Harness, until } from "../harness.js";
+import { HOST, Harness, ISSUER, until } from "../harness.js";
 
 const OK = { type: "success" };
 const FAILED = { type: "failed" };
@@ -21,13 +21,13 @@ test("a configured address: one link, no code, and the account is stored", async
   const { body } = h.relay.last;
   assert.equal(body["delivery"], "redirect");
   assert.equal(body["return_url"], `${PUBLIC}/auth/callback`);
-  assert.equal(body["idp_issuer"], h.idp.origin);
+  assert.equal(body["idp_issuer"], undefined); // ChatGPT sends no iss
   assert.equal(body["confirmation"], undefined);
 
   const browser = h.browser();
   const begun = await browser.get(pathOf(shown.url));
   assert.equal(begun.status, 302);
-  assert.equal(begun.location.origin + begun.location.pathname, `${h.idp.origin}/authorize`);
+  assert.equal(begun.location.origin + begun.location.pathname, `${ISSUER}/oauth/authorize`);
   const sent = Object.fromEntries(begun.location.searchParams);
   assert.equal(sent["state"], h.relay.last.state);
   assert.equal(sent["redirect_uri"], `${h.relay.origin}/auth/callback`);
@@ -155,7 +155,7 @@ test("where redirect cannot be used it polls instead, and says why", async () =>
     const { method, url } = await h.authorize();
     assert.ok(h.logged(why), h.log.join());
     assert.equal(h.relay.last.body["delivery"], undefined);
-    assert.equal(new URL(url).origin, h.idp.origin);
+    assert.equal(new URL(url).origin, ISSUER);
     return method;
   };
   h.relay.redirectOffered = false; // told only when the login is opened
@@ -169,17 +169,16 @@ test("where redirect cannot be used it polls instead, and says why", async () =>
   h.register();
   h.relay.openEnrolment = true;
   const { origin: relay } = h.relay;
-  const { origin: issuer } = h.idp;
-  await h.load({ relay, issuer, clientId: CLIENT_ID, publicUrl: PUBLIC, listen: h.listen });
+  await h.load({ relay, publicUrl: PUBLIC, listen: h.listen });
   assert.equal(await polled(/takes an instance key/), "auto");
 });
 
 test("the label asks for a paste only where the sign-in needs one", async () => {
   await using h = await new Harness().redirecting(PUBLIC);
   h.relay.discovery = { confirmations_supported: ["completion_code"] };
-  const options = { relay: h.relay.origin, key: h.relay.key, issuer: h.idp.origin };
+  const options = { relay: h.relay.origin, key: h.relay.key };
   const label = async (more: Record<string, string>) => {
-    await h.load({ ...options, clientId: CLIENT_ID, ...more });
+    await h.load({ ...options, ...more });
     return h.hooks.auth.methods[0]!.label;
   };
   assert.match(await label({ publicUrl: PUBLIC, listen: h.listen }), /via relay \(browser\)$/);
