@@ -87,7 +87,7 @@ def test_it_backs_off_and_keeps_the_pace_it_is_asked_for(slept: list[float]) -> 
         httpx.Response(200, text="<html>maintenance"),
         httpx.Response(200, json={"response": 1}),
         httpx.Response(200, json={"status": "pending"}),
-        httpx.Response(202, text="<html>"),
+        httpx.Response(202, text="<html>", headers={"retry-after": "0"}),
         httpx.Response(204),
         problem(404, "login-not-found", "https://another.example"),
         problem(404, "login-not-found", f"{ISSUER}.example"),
