@@ -1,9 +1,10 @@
 """Where an instance's own requests go, and whose."""
 
 import asyncio
+import contextlib
 
 import pytest
-from opencode_relay.client import AsyncClient
+from opencode_relay.client import AsyncClient, ClientError
 
 from tests.threats.world import CODE, World, code_on, listening, loopback
 
@@ -29,10 +30,12 @@ class TestSecretsForALoopbackRelaySentThroughAProxy:
             listening(world.app, listener),
         ):
             monkeypatch.setenv(name, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            async with AsyncClient(origin, key=world.instance_key) as client:
-                login = await client.open(completion_code=True)
-                page = await world.callback(login.state.reveal())
-                await client.complete(login, code_on(page))
-                assert (await client.wait(login, 10))["code"] == CODE
-                await client.finish(login)
-        assert through == 0
+            code = ""
+            with contextlib.suppress(ClientError):  # what the proxy is sent is what counts
+                async with AsyncClient(origin, key=world.instance_key) as client:
+                    login = await client.open(completion_code=True)
+                    page = await world.callback(login.state.reveal())
+                    await client.complete(login, code_on(page))
+                    code = (await client.wait(login, 10))["code"]
+                    await client.finish(login)
+        assert (through, code) == (0, CODE)
