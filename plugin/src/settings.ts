@@ -11,7 +11,15 @@ const OPTIONS = [...TEXTS, "catcher"];
 const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
 
 /** Something is set wrongly; the message says what, and what to set. */
-export class SettingsError extends Error {}
+export class SettingsError extends Error {
+  constructor(
+    message: string,
+    /** The message in a few words, for a label. */
+    readonly short = "set wrongly",
+  ) {
+    super(message);
+  }
+}
 
 export interface Settings {
   /** The relay's public URL: an origin, the same string as its `issuer`. Throws `SettingsError`. */
@@ -84,7 +92,7 @@ function isOn(value: unknown): boolean | undefined {
 
 function relayOrigin(text: string | undefined, env: Environment): string {
   const set = 'set the option "relay" or OPENCODE_RELAY_URL';
-  if (!text) throw new SettingsError(`no relay is set: ${set} to its public URL`);
+  if (!text) throw new SettingsError(`no relay is set: ${set} to its public URL`, "no relay set");
   const url = parseUrl(text);
   if (!url || !isSecure(url)) {
     throw new SettingsError(`the relay must be an https URL (http on loopback only): ${set}`);
@@ -166,6 +174,7 @@ async function readKeyFile(path: string): Promise<string> {
     const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
     throw new SettingsError(
       `the key file ${path} cannot be read (${code}): set "keyFile" or OPENCODE_RELAY_KEY_FILE`,
+      "key file unreadable",
     );
   }
 }

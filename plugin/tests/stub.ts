@@ -223,6 +223,7 @@ export class StubRelay extends Server {
       return this.problem(answer, 401, "instance-key-invalid");
     }
     const body = JSON.parse(seen.body) as Record<string, unknown>;
+    if (!body["collect_challenge"]) return this.problem(answer, 400, "invalid-request");
     const redirect = body["delivery"] === "redirect";
     if (redirect && !this.redirectOffered) {
       return this.problem(answer, 403, "redirect-not-offered");

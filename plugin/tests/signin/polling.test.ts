@@ -248,6 +248,7 @@ test("the label says what to paste, and only where something is pasted", async (
   const options = { relay: h.relay.origin };
   await h.load({ ...options, key: h.relay.key });
   assert.match(label(), /relay \(browser\)$/);
+  h.relay.openEnrolment = true;
   await h.load(options);
   assert.match(label(), /paste/);
   assert.match(h.hooks.auth.methods[1]!.label, /\(headless\)$/);

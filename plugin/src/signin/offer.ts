@@ -1,0 +1,123 @@
+/**
+ * What opencode's list says of the relay's ways, and looking whether that is still so.
+ *
+ * opencode reads the list at once, so it is answered from what is known, and the next look begins.
+ */
+
+import { providerName } from "../idp/provider.js";
+import type { Log } from "../opencode/log.js";
+import { recall } from "../relay/discovery.js";
+import { checkKey } from "../relay/opening.js";
+import { RelayError } from "../relay/problems.js";
+import { type Settings, SettingsError } from "../settings.js";
+import { comesBack, isRegistered, whyNoRedirect } from "./ways.js";
+
+const PASTE = "paste the address of the page that did not load, or the relay's code";
+
+/** Milliseconds that one request of a look may take. */
+const PATIENCE = 4_000;
+/** Milliseconds after which a look is old. */
+const FRESH = 15_000;
+
+type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
+
+export class Offer {
+  readonly #settings: () => Settings;
+  readonly #whyNoListener: WhyNoListener;
+  readonly #log: Log;
+  #name = "ChatGPT";
+  #pastes = true;
+  #carried = false;
+  /** Why the relay's ways do not work, in a few words. */
+  #trouble: string | undefined;
+  #looking: Promise<void> | undefined;
+  #old = 0;
+  readonly #said = new Map<string, string | undefined>();
+
+  constructor(settings: () => Settings, whyNoListener: WhyNoListener, log: Log) {
+    this.#settings = settings;
+    this.#whyNoListener = whyNoListener;
+    this.#log = log;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The first way's label. Reading it begins a look, where the last one is old. */
+  get label(): string {
+    if (Date.now() >= this.#old) void this.look();
+    const way = `${this.#name} via relay`;
+    if (this.#trouble) return `${way} – not working: ${this.#trouble}, see opencode's log`;
+    // In the form that takes a paste opencode shows the label and nothing else of ours.
+    if (this.#pastes) return this.pasting;
+    return this.#carried
+      ? `${way}, if you have its browser extension or catcher (browser)`
+      : `${way} (browser)`;
+  }
+
+  get pasting(): string {
+    return `${this.#name} via relay: ${PASTE}`;
+  }
+
+  /** True where a way with pasting is to stand beside the first: not everybody has a helper. */
+  get pastesToo(): boolean {
+    return this.#carried && !this.#pastes;
+  }
+
+  /** Looks at the settings and the relay, one look at a time. Never throws. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .then(
+        () => this.works(),
+        (error: Error) => {
+          this.#say("trouble", "error", error.message);
+          this.fails(error);
+        },
+      )
+      .finally(() => {
+        this.#looking = undefined;
+        this.#old = Date.now() + FRESH;
+      });
+    return this.#looking;
+  }
+
+  /** A sign-in through the relay has begun. */
+  works(): void {
+    if (this.#trouble) this.#log("info", "the ways via the relay work again");
+    this.#trouble = undefined;
+    this.#said.delete("trouble");
+  }
+
+  /** A sign-in through the relay could not begin, which the log has been told. */
+  fails(error: Error): void {
+    this.#said.set("trouble", error.message);
+    const known = error instanceof RelayError || error instanceof SettingsError;
+    this.#trouble = known ? error.short : undefined;
+  }
+
+  async #look(): Promise<void> {
+    const set = this.#settings();
+    this.#name = providerName(set);
+    if (this.#old === 0) {
+      this.#carried = set.catcher;
+      this.#pastes = !set.catcher;
+    }
+    // At once: the reverse proxy has nobody to send a browser to before.
+    const isPublic = set.publicUrl() !== undefined;
+    const noListener = isPublic ? await this.#whyNoListener(set, this.#log) : undefined;
+    this.#say("listener", "warn", noListener && `publicUrl is not used for now: ${noListener}`);
+    const found = await recall(set.relay(), PATIENCE);
+    const key = await set.key();
+    const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
+    this.#pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
+    this.#carried = set.catcher && !isRegistered(found, set);
+    await checkKey(found, key, PATIENCE);
+  }
+
+  /** Once, as long as it stays so. */
+  #say(what: string, level: "warn" | "error", message: string | undefined): void {
+    if (message && this.#said.get(what) !== message) this.#log(level, message);
+    this.#said.set(what, message);
+  }
+}
