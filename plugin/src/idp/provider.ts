@@ -86,5 +86,7 @@ export function authorizationUrl(
     state: request.state,
   };
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  // As RFC 3986 lets a query have them: of a short link a terminal of 80 by 24 shows more.
+  url.search = url.search.replaceAll("%3A", ":").replaceAll("%2F", "/");
   return url.href;
 }

@@ -12,7 +12,10 @@ import { RelayError } from "../relay/problems.js";
 import { type Settings, SettingsError } from "../settings.js";
 import { comesBack, isRegistered, whyNoRedirect } from "./ways.js";
 
-const PASTE = "paste the address of the page that did not load, or the relay's code";
+// Of more than 52 characters opencode's terminal UI, 80 wide, shows no more.
+const PASTE = "via relay: paste the failed page's address";
+const TYPE = "via relay: type the code its page shows";
+const EITHER = "via relay: paste the address or its code";
 
 /** Milliseconds that one request of a look may take. */
 const PATIENCE = 4_000;
@@ -28,6 +31,7 @@ export class Offer {
   #name = "ChatGPT";
   #pastes = true;
   #carried = false;
+  #typed = PASTE;
   /** Why the relay's ways do not work, in a few words. */
   #trouble: string | undefined;
   #looking: Promise<void> | undefined;
@@ -47,17 +51,18 @@ export class Offer {
   /** The first way's label. Reading it begins a look, where the last one is old. */
   get label(): string {
     if (Date.now() >= this.#old) void this.look();
-    const way = `${this.#name} via relay`;
-    if (this.#trouble) return `${way} – not working: ${this.#trouble}, see opencode's log`;
+    if (this.#trouble) {
+      return `${this.#name} via relay – not working: ${this.#trouble}, see opencode's log`;
+    }
     // In the form that takes a paste opencode shows the label and nothing else of ours.
-    if (this.#pastes) return this.pasting;
+    if (this.#pastes) return `${this.#name} ${this.#typed}`;
     return this.#carried
-      ? `${way}, if you have its browser extension or catcher (browser)`
-      : `${way} (browser)`;
+      ? `${this.#name} via relay, with its extension or catcher`
+      : `${this.#name} via relay (browser)`;
   }
 
   get pasting(): string {
-    return `${this.#name} via relay: ${PASTE}`;
+    return `${this.#name} ${PASTE}`;
   }
 
   /** True where a way with pasting is to stand beside the first: not everybody has a helper. */
@@ -112,6 +117,7 @@ export class Offer {
     const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
     this.#pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
     this.#carried = set.catcher && !isRegistered(found, set);
+    this.#typed = isRegistered(found, set) ? TYPE : set.catcher ? EITHER : PASTE;
     await checkKey(found, key, PATIENCE);
   }
 

@@ -124,3 +124,27 @@ test("a way beside the first comes and goes with what the relay offers", async (
   await later(t, h, BROWSER);
   assert.equal(labels(h).length, 3);
 });
+
+test("labels and sentences are one line in opencode's terminal UI, 80 wide", async () => {
+  await using h = await new Harness().start({ catcher: true });
+  const fits = async (methods: number[]) => {
+    for (const label of labels(h)) assert.ok(label.length <= 52, label);
+    for (const method of methods) {
+      const { instructions } = await h.authorize(method);
+      assert.ok(instructions.length <= 56, instructions);
+    }
+  };
+  await fits([0, 1]);
+  const options = { relay: h.relay.origin, key: h.relay.key };
+  h.relay.discovery = { confirmations_supported: ["completion_code"] };
+  await h.load({ ...options, catcher: true });
+  await fits([0]);
+  h.register();
+  await h.load(options);
+  await fits([0]);
+  h.relay.discovery = {};
+  await h.load(options);
+  await fits([0]);
+  await h.load({ relay: h.relay.origin, key: "ocr_wrong" });
+  assert.match(labels(h)[0]!.slice(0, 52), /not working: key refused/);
+});
