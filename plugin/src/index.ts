@@ -8,7 +8,7 @@ import { logger } from "./opencode/log.js";
 import { type Settings, readSettings } from "./settings.js";
 import { PROVIDER, noticeDisconnect, useReader } from "./signin/accounts.js";
 import { relaySignIn } from "./signin/begin.js";
-import { deviceSignIn } from "./signin/device.js";
+import { deviceOffered, deviceSignIn } from "./signin/device.js";
 import type { Context } from "./signin/logins.js";
 import { Offer } from "./signin/offer.js";
 import { resumable, resume } from "./signin/showing.js";
@@ -76,6 +76,13 @@ async function server(
     },
     authorize: () => logged(() => deviceSignIn(context, settings())),
   };
+  const offersDevices = (): boolean => {
+    try {
+      return deviceOffered(settings());
+    } catch {
+      return false; // the first way's label says why
+    }
+  };
   const apiKey: Method = { type: "api", label: "API key" };
 
   return {
@@ -89,7 +96,12 @@ async function server(
       // Chosen by number: a screen that was drawn earlier has an earlier list, so what comes and
       // goes stands behind what stays.
       get methods() {
-        return [first, ...(offer.pastesToo ? [pasting] : []), headless, apiKey];
+        return [
+          first,
+          ...(offer.pastesToo ? [pasting] : []),
+          ...(offersDevices() ? [headless] : []),
+          apiKey,
+        ];
       },
     },
     dispose: async () => {

@@ -7,7 +7,7 @@ import { isSecure, parseUrl } from "./http.js";
 export const OPENAI_ISSUER = "https://auth.openai.com";
 const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
-const OPTIONS = [...TEXTS, "catcher"];
+const OPTIONS = [...TEXTS, "catcher", "headless"];
 const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
 
 /** Something is set wrongly; the message says what, and what to set. */
@@ -35,6 +35,8 @@ export interface Settings {
   readonly listen: () => Address;
   /** True where people's browsers carry to the relay what ends on localhost. */
   readonly catcher: boolean;
+  /** False where ChatGPT's device flow is not to be offered. */
+  readonly headless: boolean;
 }
 
 /** A TCP address or the path of a Unix socket. */
@@ -66,6 +68,8 @@ export function readSettings(
   // An unset {env:X} in opencode.json arrives as "", which counts as not set.
   const option = (name: string) => (options[name] as string | undefined)?.trim() || undefined;
   const variable = (name: string) => env[`OPENCODE_RELAY_${name}`]?.trim() || undefined;
+  const isOn = (name: string) =>
+    onOrOff(name, options[name]) ?? onOrOff(name, variable(name.toUpperCase()));
 
   return {
     relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
@@ -75,19 +79,22 @@ export function readSettings(
     publicUrl: () =>
       publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
-    catcher: isOn(options["catcher"]) ?? isOn(variable("CATCHER")) ?? false,
+    catcher: isOn("catcher") ?? false,
+    headless: isOn("headless") ?? true,
   };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nothing where it is not set. `{env:X}` in opencode.json arrives as a string. */
-function isOn(value: unknown): boolean | undefined {
+function onOrOff(name: string, value: unknown): boolean | undefined {
   const text = String(value ?? "").trim();
   if (text === "") return undefined;
   if (["true", "1"].includes(text)) return true;
   if (["false", "0"].includes(text)) return false;
-  throw new SettingsError('the option "catcher" (OPENCODE_RELAY_CATCHER) must be true or false');
+  throw new SettingsError(
+    `the option "${name}" (OPENCODE_RELAY_${name.toUpperCase()}) must be true or false`,
+  );
 }
 
 function relayOrigin(text: string | undefined, env: Environment): string {
