@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { version } from "../package.json";
 import { whyNoListener } from "./listener/listener.js";
 import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
@@ -14,6 +15,8 @@ import { Offer } from "./signin/offer.js";
 import { resumable, resume } from "./signin/showing.js";
 
 const RELAY_METHOD = 0;
+/** opencode makes the plugin anew after each sign-in. */
+let said = false;
 
 async function server(
   input: { client: Client; directory: string },
@@ -23,6 +26,9 @@ async function server(
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
   const offer = new Offer(settings, whyNoListener, log);
+
+  if (!said) log("info", `version ${version}`);
+  said = true;
 
   // opencode reads the labels at once, but must not wait for a relay that does not answer.
   await Promise.race([offer.look(), sleep(2_000, undefined, { ref: false })]);

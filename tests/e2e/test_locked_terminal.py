@@ -87,9 +87,10 @@ def connect(terminal: Terminal, instance: Opencode, idp: Idp, way: str) -> None:
     """Choose the first way in the terminal UI's dialog, which it opens by itself at first."""
     argv = [str(OPENCODE), "attach", instance.url]
     terminal.run(argv, environment(instance, idp), columns=80, lines=24)
-    terminal.shows("Connect a provider")
+    terminal.shows("Other Custom provider")
     terminal.type("OpenAI")
-    wait_until(lambda: "Popular" not in terminal.window(), "only OpenAI is left")
+    wait_until(lambda: "Custom provider" not in terminal.window(), "only OpenAI is left")
+    terminal.shows("OpenAI (ChatGPT")
     terminal.type("Enter")
     terminal.shows("Select auth method")
     assert way in terminal.window()

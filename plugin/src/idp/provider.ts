@@ -1,6 +1,6 @@
 /** The identity provider (OAuth 2.0 authorization server) and its endpoints. */
 
-import { Unreachable, isSecure, parseUrl, request } from "../http.js";
+import { Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
 import { OPENAI_ISSUER, type Settings } from "../settings.js";
 
 /** What ChatGPT's client has registered; nothing listens there on a server. */
@@ -62,6 +62,12 @@ export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
     // OpenID Connect Core 11: without it a refresh token need not be given.
     extraParameters: { prompt: "consent" },
   };
+}
+
+/** What went wrong, by the provider's own code; some send an object in place of a string. */
+export function errorCode({ error }: Readonly<Record<string, unknown>>): string {
+  const { code } = (typeof error === "object" && error !== null ? error : {}) as { code?: unknown };
+  return printable(error) || printable(code) || "no OAuth error named";
 }
 
 /** What the person is told that they sign in with. */

@@ -15,6 +15,8 @@ export interface Discovery {
   /** Seconds that a login lives. */
   readonly loginLifetime: number;
   readonly registeredClients: readonly { issuer: string; clientId: string }[];
+  /** Milliseconds that our clock is ahead of the relay's, as far as is known. */
+  readonly ahead: number;
 }
 
 /**
@@ -71,6 +73,7 @@ export async function discover(relay: string, timeout?: number): Promise<Discove
     redirects: asList(body["deliveries_supported"]).includes("redirect"),
     loginLifetime: typeof body["login_lifetime"] === "number" ? body["login_lifetime"] : 600,
     registeredClients: registeredClients(body["registered_clients"]),
+    ahead: answer.ahead ?? 0,
   };
 }
 

@@ -25,6 +25,8 @@ export interface OpenedLogin {
   /** Seconds. */
   readonly expiresIn: number;
   readonly maxWait: number;
+  /** Milliseconds that our clock is ahead of the relay's, as far as is known. */
+  readonly ahead: number;
 }
 
 /** Opens a login. Throws `RelayError`. */
@@ -67,6 +69,7 @@ export async function open(
     pairingCode: confirmation === "pairing_code" ? String(pairingCode) : undefined,
     expiresIn,
     maxWait,
+    ahead: answer.ahead ?? 0,
   };
 }
 

@@ -1,7 +1,7 @@
 /** ChatGPT's headless device flow, which is not RFC 8628's: the server makes the PKCE verifier. */
 
 import { type Answer, Unreachable, printable, request } from "../http.js";
-import { IdpError } from "../idp/provider.js";
+import { IdpError, errorCode } from "../idp/provider.js";
 import { redeem } from "../idp/tokens.js";
 import type { Authorization } from "../opencode/interface.js";
 import type { Settings } from "../settings.js";
@@ -32,7 +32,7 @@ export async function deviceSignIn(context: Context, settings: Settings): Promis
   const { device_auth_id: deviceAuthId, user_code: userCode } = body;
   if (status !== 200 || typeof deviceAuthId !== "string" || typeof userCode !== "string") {
     const why = status === 404 ? "it has no device flow" : "it may be switched off";
-    throw new IdpError(`${issuer} gives no device code (status ${status}): ${why}`);
+    throw new IdpError(`${issuer} gives no device code (status ${status}, ${errorCode(body)}): ${why}`);
   }
   const login = new Login(context);
   const interval = Math.max(Number.parseInt(String(body["interval"]), 10) || 5, 1);
@@ -63,7 +63,8 @@ async function poll(
     if (answer?.status === 200) {
       await finish(login, issuer, clientId, answer.body);
     } else if (answer && isFinal(answer.status)) {
-      login.fail(`${issuer} refuses the device login (status ${answer.status})`);
+      const error = errorCode(answer.body);
+      login.fail(`${issuer} refuses the device login (status ${answer.status}, ${error})`);
     }
   }
 }

@@ -6,6 +6,7 @@
 
 import { providerName } from "../idp/provider.js";
 import type { Log } from "../opencode/log.js";
+import { checkClock } from "../relay/clocks.js";
 import { recall } from "../relay/discovery.js";
 import { checkKey } from "../relay/opening.js";
 import { RelayError } from "../relay/problems.js";
@@ -119,6 +120,7 @@ export class Offer {
     this.#carried = set.catcher && !isRegistered(found, set);
     this.#typed = isRegistered(found, set) ? TYPE : set.catcher ? EITHER : PASTE;
     await checkKey(found, key, PATIENCE);
+    if (!this.#pastes) checkClock(found);
   }
 
   /** Once, as long as it stays so. */
