@@ -122,7 +122,8 @@ function publicOrigin(text: string | undefined): string | undefined {
   }
   if (text.replace(/\/$/, "") !== url.origin) {
     throw new SettingsError(
-      `opencode's public URL must be an origin such as ${url.origin}, without a path: ${set}`,
+      `opencode's public URL must be an origin such as ${url.origin}; under a path it is not ` +
+        `supported: ${set}`,
     );
   }
   return url.origin;

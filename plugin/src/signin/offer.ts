@@ -110,17 +110,29 @@ export class Offer {
       this.#pastes = !set.catcher;
     }
     // At once: the reverse proxy has nobody to send a browser to before.
-    const isPublic = set.publicUrl() !== undefined;
-    const noListener = isPublic ? await this.#whyNoListener(set, this.#log) : undefined;
-    this.#say("listener", "warn", noListener && `publicUrl is not used for now: ${noListener}`);
+    const isPublic = await this.#isPublic(set);
     const found = await recall(set.relay(), PATIENCE);
     const key = await set.key();
-    const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
+    const redirects = isPublic && !whyNoRedirect(found, set, key);
     this.#pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
     this.#carried = set.catcher && !isRegistered(found, set);
     this.#typed = isRegistered(found, set) ? TYPE : set.catcher ? EITHER : PASTE;
     await checkKey(found, key, PATIENCE);
     if (!this.#pastes) checkClock(found);
+  }
+
+  /** True where browsers can come back to us. */
+  async #isPublic(set: Settings): Promise<boolean> {
+    let isSet = false;
+    let why: string | undefined;
+    try {
+      isSet = set.publicUrl() !== undefined;
+      why = isSet ? await this.#whyNoListener(set, this.#log) : undefined;
+    } catch (error) {
+      why = (error as Error).message;
+    }
+    this.#say("listener", "warn", why && `publicUrl is not used for now: ${why}`);
+    return isSet && !why;
   }
 
   /** Once, as long as it stays so. */
