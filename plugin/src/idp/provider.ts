@@ -64,10 +64,15 @@ export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
   };
 }
 
-/** What went wrong, by the provider's own code; some send an object in place of a string. */
+/**
+ * What went wrong, by the provider's own code; some send an object in place of a string.
+ *
+ * A code and no sentence: pages show it, on which nobody from outside is to have their say.
+ */
 export function errorCode({ error }: Readonly<Record<string, unknown>>): string {
   const { code } = (typeof error === "object" && error !== null ? error : {}) as { code?: unknown };
-  return printable(error) || printable(code) || "no OAuth error named";
+  const codes = [error, code].map(printable);
+  return codes.find((one) => /^[\w.:-]{1,64}$/.test(one)) ?? "no OAuth error named";
 }
 
 /** What the person is told that they sign in with. */
