@@ -99,8 +99,7 @@ async function server(
         await noticeDisconnect(log);
         return {};
       },
-      // Chosen by number: a screen that was drawn earlier has an earlier list, so what comes and
-      // goes stands behind what stays.
+      // opencode reads the list each time, and chooses from it by number: `first` stays first.
       get methods() {
         return [
           first,
