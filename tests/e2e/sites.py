@@ -9,6 +9,7 @@ from typing import Self
 import httpx
 import pytest
 
+from .helpers import HELPER
 from .opencode import Opencode, label_is, opencode
 from .outside import Outside
 from .processes import Restartable, free_port
@@ -111,7 +112,7 @@ class Sites:
             served = self._running.enter_context(
                 Restartable(lambda: self._opencode(name, public_url, port, listener))
             )
-            label_is(served.now, "(browser)")
+            label_is(served.now, HELPER if "catcher" in self._options else "(browser)")
             self._backends[public_url] = Backend(served, port, listener)
         return self._backends[public_url]
 
