@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import resource
 import signal
 import socket
@@ -13,11 +12,10 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from opencode_relay.keys.p256 import new_private_key, public_jwk
 from opencode_relay.relay import Relay
-from opencode_relay.response import seal
 from opencode_relay.web.app import make_app
 
+from . import descriptors
 from .housekeeping import Housekeeping
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
@@ -44,6 +42,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ends = None
         super().connection_made(transport)
         self._watch()
+        if descriptors.scarce(transport.get_extra_info("socket")):
+            transport.abort()  # or the next key, page or import could not be read
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
@@ -129,7 +129,6 @@ class _Server(uvicorn.Server):
 def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
-    _rehearse(relay)
     proxies = list(relay.settings.trusted_proxies)
     config = uvicorn.Config(
         make_app(relay),
@@ -162,16 +161,6 @@ def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     signal.signal(signal.SIGINT, end)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
-
-
-def _rehearse(relay: Relay) -> None:
-    """Seal once: libraries import parts of themselves when they are first used.
-
-    By then all descriptors may be in use, and no file can be opened.
-    """
-    key = json.dumps(public_jwk(new_private_key().public_key()))
-    now, issuer = relay.now(), relay.issuer
-    seal(relay.keys, issuer=issuer, login_id="-", encryption_key=key, params={}, now=now, exp=now)
 
 
 def _allow_many_connections() -> None:
