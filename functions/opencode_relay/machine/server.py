@@ -17,6 +17,7 @@ from opencode_relay.web.app import make_app
 
 from . import descriptors
 from .housekeeping import Housekeeping
+from .proxies import behind
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
 DEADLINE = 15  # seconds for a head, then for a body, and for taking an answer; uvicorn has none
@@ -129,14 +130,12 @@ class _Server(uvicorn.Server):
 def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
-    proxies = list(relay.settings.trusted_proxies)
     config = uvicorn.Config(
-        make_app(relay),
+        behind(relay.settings.trusted_proxies, make_app(relay), relay.events),
         http=BoundedProtocol,
         log_config=None,
         access_log=False,  # its lines hold queries, and a query holds a code
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
+        proxy_headers=False,  # `behind` does that
         server_header=False,
         lifespan="off",
         ws="none",
