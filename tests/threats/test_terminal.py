@@ -6,7 +6,7 @@ from opencode_relay.cli.shown import as_text, print_table
 CLIPBOARD = "\x1b]52;c;cm0gLXJmIH4=\x07"
 CLEARED = "\x1b[2J\x1b[1;1H"
 TURNED = "\u202e\u2066"
-MARKUP = "[bold red]x[/bold red] [/x] :skull:"
+MARKUP = "[bold red]x[/bold red] [link=https://evil.example]y[/link] :skull:"
 
 
 class TestTextOfAServerInAnOperatorsTerminal:
