@@ -14,6 +14,8 @@ from .addresses import origin
 from .errors import ConfigError
 from .login import Confirmation
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291: IPv4, on a socket for both families
+
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
@@ -35,9 +37,17 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _networks(text: str) -> tuple[str, ...]:
     try:
-        return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
+        return tuple(_network(part.strip()) for part in text.split(","))
     except ValueError as wrong:
         raise ConfigError(f"must be CIDRs with commas between ({wrong})") from None
+
+
+def _network(text: str) -> str:
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        low = network.network_address.ipv4_mapped
+        return f"{low}/{network.prefixlen - _MAPPED.prefixlen}"  # as the peers are shown
+    return str(network)
 
 
 def _clients(text: str) -> tuple[dict[str, str], ...]:

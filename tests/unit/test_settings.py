@@ -68,6 +68,8 @@ def test_without_xdg_the_data_is_in_the_home(monkeypatch: pytest.MonkeyPatch) ->
         ("max_wait", "25", 25),
         ("trusted_proxies", "10.0.0.0/8, 2001:db8::/32", ("10.0.0.0/8", "2001:db8::/32")),
         ("trusted_proxies", "127.0.0.1", ("127.0.0.1/32",)),
+        ("trusted_proxies", "::ffff:10.0.0.0/104", ("10.0.0.0/8",)),
+        ("trusted_proxies", "::/0", ("::/0",)),
         ("max_waiters", "1", 1),
         ("open_limit", "0", 0),
         ("address_limit", "7", 7),

@@ -1,5 +1,6 @@
 """Limits by client address on a real `serve`: which X-Forwarded-For is believed."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from tests.support.served import Client, MakeServed, Served
 def serve(tmp_path: Path) -> Iterator[MakeServed]:
     started: list[Served] = []
 
-    def start(**env: str) -> Served:
+    def start(*args: str, **env: str) -> Served:
         env = {"RELAY_ADDRESS_LIMIT": "1", **env}
-        started.append(Served(tmp_path / "data", tmp_path, "--enrolment=open", **env))
+        started.append(Served(tmp_path / "data", tmp_path, "--enrolment=open", *args, **env))
         return started[-1]
 
     yield start
@@ -81,3 +82,44 @@ def test_a_forwarded_host_is_never_believed(serve: MakeServed) -> None:
     answer = httpx.get(f"{served.url}/.well-known/opencode-relay", headers=headers)
     assert "evil" not in answer.text
     assert answer.json()["issuer"] == served.url
+
+
+# A socket for both families shows IPv4 as ::ffff:127.0.0.1
+
+BOTH = ("--host=::", "--public-url=https://relay.example")
+
+
+def by_ipv4(served: Served) -> Client:
+    client = Client(served, None)
+    client.url = served.url.replace("[::]", "127.0.0.1")
+    return client
+
+
+def shown(client: Client, forwarded: str | None = None) -> str:
+    """Return the confirming page's line of the address that opened the login."""
+    opened = client.post(forwarded=forwarded)
+    query = {"state": opened.json()["state"], "code": "c"}
+    page = httpx.get(f"{client.url}/auth/callback", params=query).text
+    (line,) = re.findall("<dt>Opened from</dt><dd><bdi>(.*?)</bdi>", page)
+    return str(line)
+
+
+def test_every_address_of_both_families_is_listened_on(serve: MakeServed) -> None:
+    served = serve(*BOTH)
+    for host in ("127.0.0.1", "[::1]"):
+        url = served.url.replace("[::]", host)
+        assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_an_ipv4_caller_is_shown_as_one_there(serve: MakeServed) -> None:
+    assert shown(by_ipv4(serve(*BOTH))) == "127.0.0.1"
+
+
+def test_an_ipv4_proxy_is_trusted_by_its_address_there(serve: MakeServed) -> None:
+    served = serve(*BOTH, RELAY_TRUSTED_PROXIES="127.0.0.0/8")
+    assert shown(by_ipv4(served), "203.0.113.77") == "203.0.113.77"
+
+
+def test_and_by_its_mapped_one(serve: MakeServed) -> None:
+    served = serve(*BOTH, RELAY_TRUSTED_PROXIES="::ffff:127.0.0.0/104")
+    assert shown(by_ipv4(served), "203.0.113.77") == "203.0.113.77"

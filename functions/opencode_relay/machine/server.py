@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from opencode_relay import addresses
 from opencode_relay.keys.p256 import new_private_key, public_jwk
 from opencode_relay.relay import Relay
 from opencode_relay.response import seal
@@ -43,6 +44,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._whole = False  # whether all of the newest message is here
         self._ends = None
         super().connection_made(transport)
+        if self.client and self.client[0].startswith("::ffff:"):
+            # On a socket for both families: proxies are named by their IPv4 address.
+            self.client = (addresses.client(self.client[0]), self.client[1])
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
