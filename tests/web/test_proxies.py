@@ -24,6 +24,16 @@ def serve(tmp_path: Path) -> Iterator[MakeServed]:
         served.kill()
 
 
+@pytest.fixture(scope="module")
+def believing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A relay that believes this machine, and has no limits."""
+    env = {"RELAY_ADDRESS_LIMIT": "0", "RELAY_TRUSTED_PROXIES": "127.0.0.1"}
+    logs = tmp_path_factory.mktemp("logs")
+    served = Served(logs / "data", logs, "--enrolment=open", **env)
+    yield served
+    served.kill()
+
+
 def statuses(served: Served, *forwarded: str) -> list[int]:
     """Open a login as a stranger for each X-Forwarded-For; the limit is one a minute.
 
@@ -82,6 +92,43 @@ def test_a_forwarded_host_is_never_believed(serve: MakeServed) -> None:
     answer = httpx.get(f"{served.url}/.well-known/opencode-relay", headers=headers)
     assert "evil" not in answer.text
     assert answer.json()["issuer"] == served.url
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.7:4711", "203.0.113.7"),  # Azure's gateways write ports
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("[fe80::1%a-zone]:443", "fe80::1"),
+        ("a-name.example", "unknown"),
+        ("203.0.113.7:a-port", "unknown"),
+        ("[2001:db8::1", "unknown"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_address_loses_its_port_and_what_is_none_is_shown_as_unknown(
+    believing: Served, forwarded: str, address: str
+) -> None:
+    assert shown(Client(believing, None), forwarded) == address
+
+
+def test_a_port_is_no_way_around_a_limit(serve: MakeServed) -> None:
+    served = serve(RELAY_TRUSTED_PROXIES="127.0.0.1")
+    assert statuses(served, *(f"203.0.113.1:{port}" for port in (1, 2, 3))).count(429) >= 1
+
+
+def test_callers_of_no_address_share_a_limit(serve: MakeServed) -> None:
+    served = serve(RELAY_TRUSTED_PROXIES="127.0.0.1")
+    assert statuses(served, "one", "another", "<b>a third</b>").count(429) >= 1
+
+
+def test_what_is_no_address_is_never_logged(believing: Served) -> None:
+    Client(believing, "wrong").post(forwarded="an-odd-caller")
+    Client(believing, None).post(forwarded="an-odd-caller")
+    assert {event["event"] for event in believing.events} >= {"key_refused", "opened"}
+    assert "an-odd-caller" not in believing.stdout + believing.stderr
 
 
 # A socket for both families shows IPv4 as ::ffff:127.0.0.1
