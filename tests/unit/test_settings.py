@@ -70,6 +70,7 @@ def test_without_xdg_the_data_is_in_the_home(monkeypatch: pytest.MonkeyPatch) ->
         ("trusted_proxies", "127.0.0.1", ("127.0.0.1/32",)),
         ("trusted_proxies", "::ffff:10.0.0.0/104", ("10.0.0.0/8",)),
         ("trusted_proxies", "::/0", ("::/0",)),
+        ("trusted_proxies", "unix, 10.0.0.0/8", ("unix", "10.0.0.0/8")),
         ("max_waiters", "1", 1),
         ("open_limit", "0", 0),
         ("address_limit", "7", 7),

@@ -146,7 +146,10 @@ def shown(client: Client, forwarded: str | None = None) -> str:
     """Return the confirming page's line of the address that opened the login."""
     opened = client.post(forwarded=forwarded)
     query = {"state": opened.json()["state"], "code": "c"}
-    page = httpx.get(f"{client.url}/auth/callback", params=query).text
+    return shown_on(httpx.get(f"{client.url}/auth/callback", params=query).text)
+
+
+def shown_on(page: str) -> str:
     (line,) = re.findall("<dt>Opened from</dt><dd><bdi>(.*?)</bdi>", page)
     return str(line)
 
@@ -170,3 +173,30 @@ def test_an_ipv4_proxy_is_trusted_by_its_address_there(serve: MakeServed) -> Non
 def test_and_by_its_mapped_one(serve: MakeServed) -> None:
     served = serve(*BOTH, RELAY_TRUSTED_PROXIES="::ffff:127.0.0.0/104")
     assert shown(by_ipv4(served), "203.0.113.77") == "203.0.113.77"
+
+
+# A Unix socket, whose peers have no address
+
+
+@pytest.mark.parametrize(
+    ("trusted", "address"), [("unix", "203.0.113.77"), ("127.0.0.1", "unknown"), ("", "unknown")]
+)
+def test_behind_a_unix_socket_a_proxy_is_trusted_by_that_word(
+    serve: MakeServed, tmp_path: Path, trusted: str, address: str
+) -> None:
+    host = f"--host=unix:{tmp_path / 'relay.sock'}"
+    served = serve(host, "--public-url=https://relay.example", RELAY_TRUSTED_PROXIES=trusted)
+    with served.http() as http:
+        opened = http.post(
+            "/v1/logins",
+            json=Client(served, None).body(),
+            headers={"X-Forwarded-For": "203.0.113.77"},
+        )
+        query = {"state": opened.json()["state"], "code": "c"}
+        assert shown_on(http.get("/auth/callback", params=query).text) == address
+        assert http.get("/.well-known/opencode-relay").json()["issuer"] == "https://relay.example"
+
+
+def test_no_tcp_peer_is_trusted_by_that_word(serve: MakeServed) -> None:
+    served = serve(RELAY_TRUSTED_PROXIES="unix")
+    assert shown(Client(served, None), "203.0.113.77") == "127.0.0.1"

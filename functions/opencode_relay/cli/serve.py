@@ -33,7 +33,9 @@ EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on, or unix:/path for a Unix socket.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
     data: Data = None,
     public_url: Annotated[

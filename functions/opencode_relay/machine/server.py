@@ -17,6 +17,7 @@ from opencode_relay import addresses
 from opencode_relay.keys.p256 import new_private_key, public_jwk
 from opencode_relay.relay import Relay
 from opencode_relay.response import seal
+from opencode_relay.settings import UNIX_PEER
 from opencode_relay.web.app import make_app
 
 from .housekeeping import Housekeeping
@@ -44,7 +45,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._whole = False  # whether all of the newest message is here
         self._ends = None
         super().connection_made(transport)
-        if self.client and self.client[0].startswith("::ffff:"):
+        if self.client is None:
+            if transport.get_extra_info("socket").family == socket.AF_UNIX:
+                self.client = (UNIX_PEER, 0)
+        elif self.client[0].startswith("::ffff:"):
             # On a socket for both families: proxies are named by their IPv4 address.
             self.client = (addresses.client(self.client[0]), self.client[1])
         self._watch()
