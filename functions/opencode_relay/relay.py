@@ -69,7 +69,7 @@ class Relay:
         """Open a login for an admitted caller."""
         confirmation = self.admission.confirmation(caller, request)
         now, instance = self.now(), caller.instance
-        login_id = secrets.token_urlsafe(18)
+        login_id = secrets.token_urlsafe(16)  # 128 bits, the fewest there may be: states are long
         expires_at = int(now) + self.settings.login_lifetime
         code = names.new_code() if confirmation is Confirmation.PAIRING_CODE else None
         new = Login(
@@ -277,12 +277,13 @@ class Relay:
         """Carry out a change that ends waiting, and wake who waits. False: another was quicker."""
         if not await self.store.apply(found.id, change):
             return False
+        # Before anything else has its turn: "collected" follows "released" in the log.
+        self.events.tell(change.values["status"], cause, login_id=found.id)
         if change.values["status"] not in login.OPEN:
             await self.admission.let_go(found)
         if self.bells.ring(found.id):
             for _ in range(WAKING):  # who waits is answered before this caller
                 await asyncio.sleep(0)
-        self.events.tell(change.values["status"], cause, login_id=found.id)
         return True
 
 

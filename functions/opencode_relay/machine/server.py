@@ -12,7 +12,9 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from opencode_relay import addresses
 from opencode_relay.relay import Relay
+from opencode_relay.settings import UNIX_PEER
 from opencode_relay.web.app import make_app
 
 from . import descriptors
@@ -42,6 +44,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._whole = False  # whether all of the newest message is here
         self._ends = None
         super().connection_made(transport)
+        if self.client is None:
+            if transport.get_extra_info("socket").family == socket.AF_UNIX:
+                self.client = (UNIX_PEER, 0)
+        elif self.client[0].startswith("::ffff:"):
+            # On a socket for both families: proxies are named by their IPv4 address.
+            self.client = (addresses.client(self.client[0]), self.client[1])
         self._watch()
         if descriptors.scarce(transport.get_extra_info("socket")):
             transport.abort()  # or the next key, page or import could not be read
