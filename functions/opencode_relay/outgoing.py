@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import httpx
 
+from .errors import ConfigError
+
 _Given = TypeVar("_Given")
 
 _SECONDS = 5.0  # for a look at a certificate; it is only for a sentence
@@ -27,11 +29,23 @@ _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 
 
 def blocking() -> httpx.Client:
-    return httpx.Client(mounts={"http://": None}, verify=ssl.create_default_context())
+    """Raises ConfigError where the environment's proxies or authorities cannot be used."""
+    return _made(httpx.Client)
 
 
 def asynchronous() -> httpx.AsyncClient:
-    return httpx.AsyncClient(mounts={"http://": None}, verify=ssl.create_default_context())
+    """Raises ConfigError where the environment's proxies or authorities cannot be used."""
+    return _made(httpx.AsyncClient)
+
+
+def _made(kind: Callable[..., _Given]) -> _Given:
+    try:
+        return kind(mounts={"http://": None}, verify=ssl.create_default_context())
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as wrong:
+        raise ConfigError(
+            "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY or SSL_CERT_FILE cannot be used as it is "
+            f"set ({type(wrong).__name__}): mend or unset it."
+        ) from None
 
 
 def within(seconds: float, ask: Callable[[], _Given]) -> _Given:

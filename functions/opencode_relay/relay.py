@@ -17,7 +17,7 @@ from . import login, names, pace
 from .addresses import bucket
 from .admission import Admission, Caller, OpenRequest
 from .doorbells import Doorbells, never
-from .errors import Refused
+from .errors import Refused, StoreUnavailable
 from .events import Events
 from .keys import proofs, state
 from .keys.held import Keys
@@ -91,8 +91,12 @@ class Relay:
             pairing_hash=code and proofs.pairing_hash(self.keys, login_id, now, code),
         )
         token = state.make(self.keys, Purpose.STATE, self.issuer, login_id, now, expires_at)
-        await self.admission.hold(caller)
-        await self.store.create(new)
+        await self.admission.hold(caller, expires_at)
+        try:
+            await self.store.create(new)
+        except StoreUnavailable:
+            await self.admission.let_go(new)
+            raise
         who = new.instance_id
         self.events.tell("opened", new.confirmation, login_id=login_id, instance_id=who)
         return Opened(new, Secret(token), Secret(code) if code else None)

@@ -7,19 +7,21 @@ import functools
 import ssl
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
 from opencode_relay import outgoing
+from opencode_relay.errors import ConfigError
 from opencode_relay.outgoing import within
 
-from .errors import Unreachable
+from .errors import ClientError, Unreachable
 from .reading import Lost, Reading, request
 from .steps import Answer, Result, Send, Steps
 from .talk import Talk
 
 _Options = ParamSpec("_Options")
+_Http = TypeVar("_Http")
 _LOST = (httpx.RequestError, TimeoutError, Lost)
 
 
@@ -43,6 +45,13 @@ def _awaited(
     return say
 
 
+def _own(make: Callable[[], _Http]) -> _Http:
+    try:
+        return make()
+    except ConfigError as wrong:
+        raise ClientError(str(wrong)) from None
+
+
 class Client:
     """A relay, spoken to by blocking calls. `http` may be given, for tests or special proxies."""
 
@@ -50,7 +59,7 @@ class Client:
         self, issuer: str, *, key: str | None = None, http: httpx.Client | None = None
     ) -> None:
         self._talk = Talk(issuer, key)
-        self._http = http or outgoing.blocking()
+        self._http = http or _own(outgoing.blocking)
 
     discover = _blocking(Talk.discover)
     open = _blocking(Talk.open)
@@ -107,7 +116,7 @@ class AsyncClient:
         self, issuer: str, *, key: str | None = None, http: httpx.AsyncClient | None = None
     ) -> None:
         self._talk = Talk(issuer, key)
-        self._http = http or outgoing.asynchronous()
+        self._http = http or _own(outgoing.asynchronous)
 
     discover = _awaited(Talk.discover)
     open = _awaited(Talk.open)

@@ -35,12 +35,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # No attributes like the others: from the 31st on CPython would keep all of them in a dict of
     # each connection's own, and thousands wait.
-    __slots__ = ("_ends", "_head", "_whole")
+    __slots__ = ("_ends", "_fields", "_head", "_whole")
 
     _ends: asyncio.TimerHandle | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._head = 0
+        self._head = self._fields = 0
         self._whole = False  # whether all of the newest message is here
         self._ends = None
         super().connection_made(transport)
@@ -59,9 +59,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        self._head = 0
         self._whole = False
+        self._fields = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._fields += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += len(name) + len(value)
+        if self._fields > MAX_HEAD:  # one that comes in a single piece
+            raise ValueError("the head is too large")  # ends the parser, and that the connection
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._unwatch()  # the body's time is its own
@@ -72,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._head = 0
         self._whole = True
         super().on_message_complete()
 
@@ -81,6 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
         self._watch()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: any stranger can ask for WebSockets, and uvicorn's advice would mislead."""
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
