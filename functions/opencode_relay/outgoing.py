@@ -27,11 +27,11 @@ _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 
 
 def blocking() -> httpx.Client:
-    return httpx.Client(mounts={"http://": None}, verify=ssl.create_default_context())
+    return httpx.Client(verify=ssl.create_default_context(), mounts={"http://": None})
 
 
 def asynchronous() -> httpx.AsyncClient:
-    return httpx.AsyncClient(mounts={"http://": None}, verify=ssl.create_default_context())
+    return httpx.AsyncClient(verify=ssl.create_default_context(), mounts={"http://": None})
 
 
 def within(seconds: float, ask: Callable[[], _Given]) -> _Given:

@@ -17,7 +17,9 @@ from tests.web.gallery import OPENED_AT
 
 IMAGES = ROOT / "docs" / "images"
 RELAY = "https://relay.example.com"
-ABOUT = About("build server", "opencode on build-server", "ChatGPT", OPENED_AT, "203.0.113.7", OPENED_AT + 600)
+ABOUT = About(
+    "build server", "opencode on build-server", "ChatGPT", OPENED_AT, "203.0.113.7", OPENED_AT + 600
+)
 
 
 def keep(name: str, shot: Locator) -> None:

@@ -94,6 +94,37 @@ def test_a_forwarded_host_is_never_believed(serve: MakeServed) -> None:
     assert answer.json()["issuer"] == served.url
 
 
+def told(served: Served) -> list[str]:
+    return [one["address"] for one in served.events if one["event"] == "proxy_not_trusted"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_a_proxy_that_nobody_named_is_told_of_once(serve: MakeServed, header: str) -> None:
+    served = serve(RELAY_TRUSTED_PROXIES="192.0.2.0/24")
+    for _ in range(3):
+        httpx.get(f"{served.url}/healthz", headers={header: "for=203.0.113.1"})
+    assert told(served) == ["127.0.0.1"]
+    (line,) = [one for one in served.events if one["event"] == "proxy_not_trusted"]
+    assert line["level"] == "warning"
+    assert "RELAY_TRUSTED_PROXIES" in line["detail"]
+
+
+def test_a_trusted_proxy_and_a_caller_without_one_are_not(serve: MakeServed) -> None:
+    served = serve(RELAY_TRUSTED_PROXIES="127.0.0.0/8")
+    httpx.get(f"{served.url}/healthz", headers={"X-Forwarded-For": "203.0.113.1"})
+    httpx.get(f"{served.url}/healthz", headers={"Forwarded": "for=203.0.113.1"})
+    httpx.get(f"{served.url}/healthz")
+    served.stop()
+    assert told(served) == []
+
+
+def test_without_a_header_there_is_no_proxy(serve: MakeServed) -> None:
+    served = serve()
+    httpx.get(f"{served.url}/healthz")
+    served.stop()
+    assert told(served) == []
+
+
 @pytest.mark.parametrize(
     ("forwarded", "address"),
     [

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from opencode_relay import program
 from opencode_relay.errors import ConfigError
@@ -18,6 +16,7 @@ from opencode_relay.instances import Instance
 from opencode_relay.secret import Secret
 
 from .home import AsJSON, Data, Home, StackName, relay_of
+from .shown import as_text, print_table
 from .stack import Stack
 
 app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
@@ -76,14 +75,10 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
     """List the enrolled instances; keys are never shown again."""
     found = asyncio.run(relay_of(data, stack).store.list_instances())
     if as_json:
-        print(json.dumps([_public(instance) for instance in found], ensure_ascii=False))
+        print(json.dumps([_public(instance) for instance in found]))
         return
-    table = Table("ID", "Enrolled (UTC)")
-    for heading in ("Name", "Return URLs"):
-        table.add_column(heading, overflow="fold")  # an address cut short is another address
-    for one in found:
-        table.add_row(one.id, _day(one.created_at), one.name, "\n".join(one.return_urls))
-    Console(markup=False).print(table)  # [brackets] in a name or an IPv6 address are no markup
+    rows = [[one.id, _day(one.created_at), one.name, one.return_urls] for one in found]
+    print_table(["ID", "Enrolled (UTC)", "Name", "Return URLs"], rows)
 
 
 @app.command()
@@ -137,11 +132,12 @@ def _public(instance: Instance) -> dict[str, Any]:
 def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
     shown = _public(instance) | ({"key": key.reveal()} if key else {})
     if as_json:
-        print(json.dumps(shown, ensure_ascii=False))
+        print(json.dumps(shown))
         return
     for name, value in shown.items():
         if name != "created_at":
-            print(f"{name:12} {' '.join(value) if isinstance(value, list) else value}")
+            text = " ".join(value) if isinstance(value, list) else value
+            print(f"{name:12} {as_text(text)}")
     if key:
         print(_KEY_NOTE)
 

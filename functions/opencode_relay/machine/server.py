@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import resource
 import signal
 import socket
@@ -14,13 +13,13 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from opencode_relay import addresses
-from opencode_relay.keys.p256 import new_private_key, public_jwk
 from opencode_relay.relay import Relay
-from opencode_relay.response import seal
 from opencode_relay.settings import UNIX_PEER
 from opencode_relay.web.app import make_app
 
+from . import descriptors
 from .housekeeping import Housekeeping
+from .proxies import behind
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
 DEADLINE = 15  # seconds for a head, then for a body, and for taking an answer; uvicorn has none
@@ -52,6 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
             # On a socket for both families: proxies are named by their IPv4 address.
             self.client = (addresses.client(self.client[0]), self.client[1])
         self._watch()
+        if descriptors.scarce(transport.get_extra_info("socket")):
+            transport.abort()  # or the next key, page or import could not be read
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
@@ -137,15 +138,12 @@ class _Server(uvicorn.Server):
 def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
-    _rehearse(relay)
-    proxies = list(relay.settings.trusted_proxies)
     config = uvicorn.Config(
-        make_app(relay),
+        behind(relay.settings.trusted_proxies, make_app(relay), relay.events),
         http=BoundedProtocol,
         log_config=None,
         access_log=False,  # its lines hold queries, and a query holds a code
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
+        proxy_headers=False,  # `behind` does that
         server_header=False,
         lifespan="off",
         ws="none",
@@ -170,16 +168,6 @@ def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     signal.signal(signal.SIGINT, end)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
-
-
-def _rehearse(relay: Relay) -> None:
-    """Seal once: libraries import parts of themselves when they are first used.
-
-    By then all descriptors may be in use, and no file can be opened.
-    """
-    key = json.dumps(public_jwk(new_private_key().public_key()))
-    now, issuer = relay.now(), relay.issuer
-    seal(relay.keys, issuer=issuer, login_id="-", encryption_key=key, params={}, now=now, exp=now)
 
 
 def _allow_many_connections() -> None:
