@@ -195,7 +195,9 @@ def test_revoke_says_what_it_ended(instances: Instances, name: str) -> None:
 
 @pytest.mark.parametrize("command", ["update", "revoke"])
 def test_nobody_by_that_id_is_one_sentence(instances: Instances, command: str) -> None:
-    assert "There is no instance 'nobody'" in instances.refused(command, "nobody")
+    told = instances.refused(command, "nobody")
+    assert "There is no instance 'nobody'" in told
+    assert f"opencode-relay instances list --data {instances.served.data}`" in told
 
 
 def test_the_directory_may_come_from_the_environment(served: Served) -> None:

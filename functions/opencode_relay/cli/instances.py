@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from opencode_relay import program
 from opencode_relay.errors import ConfigError
 from opencode_relay.instances import Instance
 from opencode_relay.secret import Secret
-from opencode_relay.stores import Store
 
-from .home import AsJSON, Data, StackName, relay_of
+from .home import AsJSON, Data, Home, StackName, relay_of
 from .shown import as_text, print_table
+from .stack import Stack
 
 app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
 ReturnURLs = Annotated[
@@ -66,7 +67,7 @@ def update(
             changed, key = changed.with_new_key(time.time())
         return changed
 
-    _show(asyncio.run(_change(relay_of(data, stack).store, instance_id, change)), key, as_json)
+    _show(asyncio.run(_change(relay_of(data, stack), instance_id, change)), key, as_json)
 
 
 @app.command("list")
@@ -88,12 +89,12 @@ def revoke(
     as_json: AsJSON = False,
 ) -> None:
     """End an instance's enrolment, and its open logins."""
-    store = relay_of(data, stack).store
+    relay = relay_of(data, stack)
 
     async def end() -> int:
-        if not await store.remove_instance(instance_id):
-            raise _unknown(instance_id)
-        return await store.cancel_all(time.time(), instance_id=instance_id)
+        if not await relay.store.remove_instance(instance_id):
+            raise _unknown(relay, instance_id)
+        return await relay.store.cancel_all(time.time(), instance_id=instance_id)
 
     ended = asyncio.run(end())
     if as_json:
@@ -103,21 +104,20 @@ def revoke(
 
 
 async def _change(
-    store: Store, instance_id: str, change: Callable[[Instance], Instance]
+    relay: Home | Stack, instance_id: str, change: Callable[[Instance], Instance]
 ) -> Instance:
     while True:
-        found = await store.get_instance(instance_id)
+        found = await relay.store.get_instance(instance_id)
         if found is None:
-            raise _unknown(instance_id)
+            raise _unknown(relay, instance_id)
         changed = change(found)
-        if await store.replace_instance(changed):
+        if await relay.store.replace_instance(changed):
             return changed
 
 
-def _unknown(instance_id: str) -> ConfigError:
-    return ConfigError(
-        f"There is no instance {instance_id!r}: `opencode-relay instances list` shows them."
-    )
+def _unknown(relay: Home | Stack, instance_id: str) -> ConfigError:
+    listing = program.command("instances", "list", *relay.named)
+    return ConfigError(f"There is no instance {instance_id!r}: {listing} shows them.")
 
 
 def _public(instance: Instance) -> dict[str, Any]:
