@@ -17,7 +17,6 @@ from .outcome import signed_in
 from .outside import Outside
 from .processes import OPENCODE, wait_until
 
-
 DIALOG = slice(12, 68)  # its columns, of 80
 
 
