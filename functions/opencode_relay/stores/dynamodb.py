@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from opencode_relay.errors import StoreUnavailable
+from opencode_relay.errors import NameTaken, StoreUnavailable
 from opencode_relay.instances import Instance
 from opencode_relay.login import MAX_TRIES, OPEN, OVER, REMEMBERED, Change, Login, Status
 
@@ -132,13 +132,11 @@ class DynamoDBStore:
         return sum(int(item["n"]["N"]) for item in found if item)
 
     async def add_instance(self, instance: Instance) -> bool:
-        new = "attribute_not_exists(pk)"
-        name = {"pk": f"name#{instance.name_key}", "id": instance.id}
-        puts = [
-            {"Put": {"TableName": self._instances, "Item": item, "ConditionExpression": new}}
-            for item in (item_of(name), instance_item(instance))
-        ]
-        return bool(await self._conditional(self._db.transact_write_items, TransactItems=puts))
+        new = {"ConditionExpression": "attribute_not_exists(pk)"}
+        return await self._transact(
+            {"Put": {"Item": _name_item(instance), **new}},
+            {"Put": {"Item": instance_item(instance), **new}},
+        )
 
     async def get_instance(self, instance_id: str) -> Instance | None:
         item = await self._get(self._instances, f"instance#{instance_id}")
@@ -149,31 +147,42 @@ class DynamoDBStore:
         return sorted((instance_of(item) for item in found), key=lambda one: one.name)
 
     async def replace_instance(self, instance: Instance) -> bool:
-        newer = replace(instance, version=instance.version + 1)
-        done = await self._conditional(
-            self._db.put_item,
-            TableName=self._instances,
-            Item=instance_item(newer),
-            ConditionExpression="version = :old",
-            ExpressionAttributeValues=item_of({":old": instance.version}),
-        )
-        return done is not None
-
-    async def remove_instance(self, instance_id: str) -> bool:
-        found = await self.get_instance(instance_id)
+        found = await self.get_instance(instance.id)
         if found is None:
             return False
-        keys = (f"instance#{instance_id}", f"name#{found.name_key}")
-        there = "attribute_exists(pk)"
-        table = self._instances
-        deletes = [
-            {"Delete": {"TableName": table, "Key": key_of(pk), "ConditionExpression": there}}
-            for pk in keys
-        ]
-        return bool(await self._conditional(self._db.transact_write_items, TransactItems=deletes))
+        newer = replace(instance, version=instance.version + 1)
+        writes: list[Item] = [{"Put": {"Item": instance_item(newer), **_is_still(instance)}}]
+        # As long as the version holds, so does the name that was read: they are written as one.
+        if newer.name_key != found.name_key:
+            if await self._get(self._instances, _name_pk(newer)):
+                raise NameTaken(newer.name)
+            new = {"ConditionExpression": "attribute_not_exists(pk)"}
+            writes += [
+                {"Put": {"Item": _name_item(newer), **new}},
+                {"Delete": {"Key": key_of(_name_pk(found))}},
+            ]
+        return await self._transact(*writes)
+
+    async def remove_instance(self, instance_id: str) -> bool:
+        while found := await self.get_instance(instance_id):
+            if await self._transact(
+                {"Delete": {"Key": key_of(f"instance#{instance_id}"), **_is_still(found)}},
+                {"Delete": {"Key": key_of(_name_pk(found))}},
+            ):
+                return True
+        return False
 
     async def check(self) -> None:
         await self._get(self._logins, "count#health#0")
+
+    async def _transact(self, *writes: Item) -> bool:
+        """Make writes to the instances' table, all or none; False where a condition fails."""
+        items = [
+            {kind: {"TableName": self._instances, **write}}
+            for one in writes
+            for kind, write in one.items()
+        ]
+        return bool(await self._conditional(self._db.transact_write_items, TransactItems=items))
 
     async def _get(self, table: str, pk: str) -> Item | None:
         found = await self._call(
@@ -214,11 +223,27 @@ class DynamoDBStore:
                 raise
 
 
+def _name_pk(instance: Instance) -> str:
+    return f"name#{instance.name_key}"
+
+
+def _name_item(instance: Instance) -> Item:
+    return item_of({"pk": _name_pk(instance), "id": instance.id})
+
+
+def _is_still(instance: Instance) -> Item:
+    return {
+        "ConditionExpression": "version = :old",
+        "ExpressionAttributeValues": item_of({":old": instance.version}),
+    }
+
+
 def _condition_failed(wrong: ClientError) -> bool:
     error: str = wrong.response["Error"]["Code"]
     if error == "TransactionCanceledException":
         reasons: list[Item] = wrong.response.get("CancellationReasons", [])
-        return any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)
+        lost = {"ConditionalCheckFailed", "TransactionConflict"}  # before, or just now
+        return any(reason.get("Code") in lost for reason in reasons)
     return error == "ConditionalCheckFailedException"
 
 
