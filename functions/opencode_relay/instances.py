@@ -51,8 +51,7 @@ class Instance:
 
     @property
     def name_key(self) -> str:
-        """What must be unique: names that differ in case only look alike to a person."""
-        return unicodedata.normalize("NFKC", self.name).casefold()
+        return name_key(self.name)
 
     def with_new_key(self, now: float) -> tuple[Instance, Secret]:
         key = _new_key(self.id)
@@ -76,6 +75,11 @@ class Instance:
         digest = _hash(key)
         old = now < self.old_key_until and same(digest, self.old_key_hash or "")
         return same(digest, self.key_hash) or old
+
+
+def name_key(name: str) -> str:
+    """Return what must be unique: names that differ in case only look alike to a person."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def instance_id_of(key: Secret) -> str:

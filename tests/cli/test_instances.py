@@ -1,14 +1,19 @@
 """`instances`: who may open logins, changed while `serve` runs."""
 
+import asyncio
 import json
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from opencode_relay.stores.sqlite import SQLiteStore
 
 from tests.support.served import Client, Served, run_here, run_json
+from tests.support.stores import an_instance
 
 URL = "https://instance.example/auth/callback"
 IPV6_URL = "https://[fd00::1]/auth/callback"
@@ -193,9 +198,57 @@ def test_revoke_says_what_it_ended(instances: Instances, name: str) -> None:
     assert "open logins ended: 0" in told
 
 
-@pytest.mark.parametrize("command", ["update", "revoke"])
-def test_nobody_by_that_id_is_one_sentence(instances: Instances, command: str) -> None:
-    assert "There is no instance 'nobody'" in instances.refused(command, "nobody")
+COMMANDS = [("update",), ("revoke",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nobody_by_that_name_or_id_is_one_sentence(
+    instances: Instances, command: tuple[str, ...]
+) -> None:
+    name, *more = command
+    assert "There is no instance 'nobody'" in instances.refused(name, "nobody", *more)
+
+
+def test_an_instance_is_changed_by_its_name(instances: Instances, name: str) -> None:
+    found = instances.json("add", name)["instance_id"]
+    assert instances.json("update", name.upper(), "--return-url", URL)["instance_id"] == found
+    assert instances.listed(found)["return_urls"] == [URL]
+
+
+def test_an_instance_is_revoked_by_its_name(instances: Instances, name: str) -> None:
+    found = instances.json("add", name)["instance_id"]
+    status, told, _ = instances.run("revoke", name)
+    assert status == 0
+    assert f"{found} ({name})" in told
+    assert found not in instances.run("list")[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("written", [str, str.upper])
+def test_what_may_be_two_instances_is_refused(
+    instances: Instances, name: str, command: tuple[str, ...], written: Callable[[str], str]
+) -> None:
+    """One's ID as another's name: a guess could revoke the wrong one."""
+    one = instances.json("add", f"{name[:60]} {secrets.token_hex(1)}")
+    two = replace(an_instance(), name=written(one["instance_id"]))
+    store = SQLiteStore(instances.served.data)
+    assert asyncio.run(store.add_instance(two))
+    store.close()
+    action, *more = command
+    told = instances.refused(action, one["instance_id"], *more)
+    assert "may mean" in told
+    assert two.id in told
+    assert {one["instance_id"], two.id} <= {i["instance_id"] for i in instances.json("list")}
+    instances.json("revoke", two.id)
+    instances.json("update", one["instance_id"], "--new-key")
+
+
+@pytest.mark.parametrize("written", [str, str.upper])
+def test_an_id_is_nobodys_name(
+    instances: Instances, name: str, written: Callable[[str], str]
+) -> None:
+    found = written(instances.json("add", name)["instance_id"])
+    assert f"'{found}' is the ID of an instance" in instances.refused("add", found)
 
 
 def test_the_directory_may_come_from_the_environment(served: Served) -> None:
