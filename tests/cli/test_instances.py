@@ -4,12 +4,14 @@ import asyncio
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from opencode_relay.instances import Instance
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from tests.support.served import Client, Served, run_here, run_json
@@ -198,7 +200,64 @@ def test_revoke_says_what_it_ended(instances: Instances, name: str) -> None:
     assert "open logins ended: 0" in told
 
 
-COMMANDS = [("update",), ("revoke",)]
+def test_a_renamed_instance_keeps_its_key_urls_and_logins(instances: Instances, name: str) -> None:
+    added = instances.json("add", name, "--return-url", URL)
+    client = instances.client(added["key"])
+    login = client.open()
+    renamed = instances.json("rename", name, f"{name} 2")
+    del added["key"]
+    assert renamed == added | {"name": f"{name} 2"} == instances.listed(added["instance_id"])
+    assert client.collect(login).status_code == 202
+    client.open()
+    assert "There is no instance" in instances.refused("update", name, "--new-key")
+    instances.json("add", name)
+
+
+def test_a_rename_shows_what_came_of_it(instances: Instances) -> None:
+    found = instances.json("add", "teh server")["instance_id"]
+    status, told, _ = instances.run("rename", found, "The server")
+    assert status == 0
+    assert (found in told, "The server" in told, "ocr_" in told) == (True, True, False)
+
+
+def test_a_name_may_be_written_in_another_case(instances: Instances, name: str) -> None:
+    instances.json("add", name)
+    assert instances.json("rename", name, name.upper())["name"] == name.upper()
+
+
+def test_a_taken_name_is_not_given_again(instances: Instances, name: str) -> None:
+    found = instances.json("add", name)["instance_id"]
+    assert "take another name" in instances.refused("rename", found, "FIRST")
+    assert instances.listed(found)["name"] == name
+
+
+@pytest.mark.parametrize("bad", ["default", "x" * 65, " x"])
+def test_a_new_name_tells_a_person_something_too(instances: Instances, name: str, bad: str) -> None:
+    instances.json("add", name)
+    assert "The name" in instances.refused("rename", name, bad)
+
+
+def test_a_rename_that_another_change_overtakes_loses_nothing(
+    instances: Instances, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new key that is given meanwhile works, under the new name."""
+    found = instances.json("add", name)["instance_id"]
+    keys: list[str] = []
+    write = SQLiteStore.replace_instance
+
+    async def overtaken(store: SQLiteStore, instance: Instance) -> bool:
+        if not keys:
+            changed, key = instance.with_new_key(time.time())
+            keys.append(key.reveal())
+            assert await write(store, changed)
+        return await write(store, instance)
+
+    monkeypatch.setattr(SQLiteStore, "replace_instance", overtaken)
+    assert instances.json("rename", name, f"{name[:60]} 2")["instance_id"] == found
+    instances.client(keys[0]).open()
+
+
+COMMANDS = [("update",), ("rename", "new"), ("revoke",)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -249,6 +308,7 @@ def test_an_id_is_nobodys_name(
 ) -> None:
     found = written(instances.json("add", name)["instance_id"])
     assert f"'{found}' is the ID of an instance" in instances.refused("add", found)
+    assert f"'{found}' is the ID of an instance" in instances.refused("rename", name, found)
 
 
 def test_the_directory_may_come_from_the_environment(served: Served) -> None:

@@ -77,6 +77,24 @@ def update(
     _show(asyncio.run(_change(relay_of(data, stack).store, name_or_id, change)), key, as_json)
 
 
+@app.command()
+def rename(
+    name_or_id: NameOrID,
+    new: Annotated[str, typer.Argument(help="What it is called from now on.")],
+    data: Data = None,
+    stack: StackName = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Give an instance another name; its key, its URLs and its logins stay."""
+    store = relay_of(data, stack).store
+
+    async def give() -> Instance:
+        _refuse_id(await store.list_instances(), new)
+        return await _change(store, name_or_id, lambda instance: instance.with_name(new))
+
+    _show(asyncio.run(give()), None, as_json)
+
+
 @app.command("list")
 def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -> None:
     """List the enrolled instances; keys are never shown again."""
