@@ -58,10 +58,7 @@ def test_list_shows_who_is_enrolled(instances: Instances, name: str) -> None:
 def test_list_shows_whole_return_urls(instances: Instances, name: str, url: str) -> None:
     """What looks like markup is shown as it is, and nothing is cut off."""
     instances.json("add", name, "--return-url", url)
-    cells = [
-        line.split("│")[-2].strip() for line in instances.run("list")[1].split("\n") if "│" in line
-    ]
-    assert url in "".join(cells)
+    assert url in instances.run("list")[1]
 
 
 def test_list_shows_a_name_in_brackets(instances: Instances) -> None:
