@@ -14,6 +14,9 @@ from .addresses import origin
 from .errors import ConfigError
 from .login import Confirmation
 
+UNIX_PEER = "unix"  # whoever may connect to the Unix socket: it has no address
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291: IPv4, on a socket for both families
+
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
@@ -35,9 +38,19 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _networks(text: str) -> tuple[str, ...]:
     try:
-        return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
+        return tuple(_network(part.strip()) for part in text.split(","))
     except ValueError as wrong:
         raise ConfigError(f"must be CIDRs with commas between ({wrong})") from None
+
+
+def _network(text: str) -> str:
+    if text == UNIX_PEER:
+        return text
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        low = network.network_address.ipv4_mapped
+        return f"{low}/{network.prefixlen - _MAPPED.prefixlen}"  # as the peers are shown
+    return str(network)
 
 
 def _clients(text: str) -> tuple[dict[str, str], ...]:
@@ -91,7 +104,7 @@ class Settings:
     login_lifetime: int = _setting(600, _whole(60, 1800), "seconds a login lives")
     max_wait: int = _setting(20, _whole(0, 25), "seconds a collecting request is held at most")
     trusted_proxies: tuple[str, ...] = _setting(
-        (), _networks, "CIDRs whose X-Forwarded-For is believed, commas between"
+        (), _networks, "CIDRs whose X-Forwarded-For is believed, or unix, commas between"
     )
     max_waiters: int = _setting(10_000, _whole(1, 1_000_000), "instances that wait at a time")
     open_limit: int = _setting(120, _whole(0, 1_000_000), "logins a minute per instance; 0: any")

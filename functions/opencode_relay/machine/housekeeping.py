@@ -52,7 +52,8 @@ class Housekeeping:
             self._writes = writes
             self._relay.bells.ring_all()
         if ticks % SWEEP == 0:
-            self._store.sweep(self._relay.now())
+            for login_id, was in self._store.sweep(self._relay.now()):
+                self._relay.events.tell("expired", was, login_id=login_id)
         self._empty_log()
         # Last, for the old ring stays good when this fails, and nothing else may wait for it.
         if ticks % ROTATE == 0 and self._keyfile.rotate_if_due():

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from opencode_relay.events import Events
+from opencode_relay.settings import UNIX_PEER
 
 _FORWARDED = {b"x-forwarded-for", b"forwarded"}
 
@@ -29,7 +30,8 @@ class UntrustedProxies:
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str], events: Events) -> None:
         self._app = app
-        self._trusted = [ip_network(one) for one in trusted]
+        self._unix = UNIX_PEER in trusted
+        self._trusted = [ip_network(one) for one in trusted if one != UNIX_PEER]
         self._events = events
         self._told = False
 
@@ -42,7 +44,7 @@ class UntrustedProxies:
         peer = scope["client"][0] if scope.get("client") else ""
         if not peer or not any(name in _FORWARDED for name, _ in scope["headers"]):
             return
-        if any(ip_address(peer) in network for network in self._trusted):
+        if self._unix if peer == UNIX_PEER else any(ip_address(peer) in n for n in self._trusted):
             return
         self._told = True
         detail = (

@@ -12,7 +12,9 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from opencode_relay import addresses
 from opencode_relay.relay import Relay
+from opencode_relay.settings import UNIX_PEER
 from opencode_relay.web.app import make_app
 
 from . import descriptors
@@ -33,15 +35,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # No attributes like the others: from the 31st on CPython would keep all of them in a dict of
     # each connection's own, and thousands wait.
-    __slots__ = ("_ends", "_head", "_whole")
+    __slots__ = ("_ends", "_fields", "_head", "_whole")
 
     _ends: asyncio.TimerHandle | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._head = 0
+        self._head = self._fields = 0
         self._whole = False  # whether all of the newest message is here
         self._ends = None
         super().connection_made(transport)
+        if self.client is None:
+            if transport.get_extra_info("socket").family == socket.AF_UNIX:
+                self.client = (UNIX_PEER, 0)
+        elif self.client[0].startswith("::ffff:"):
+            # On a socket for both families: proxies are named by their IPv4 address.
+            self.client = (addresses.client(self.client[0]), self.client[1])
         self._watch()
         if descriptors.scarce(transport.get_extra_info("socket")):
             transport.abort()  # or the next key, page or import could not be read
@@ -51,9 +59,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        self._head = 0
         self._whole = False
+        self._fields = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._fields += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += len(name) + len(value)
+        if self._fields > MAX_HEAD:  # one that comes in a single piece
+            raise ValueError("the head is too large")  # ends the parser, and that the connection
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._unwatch()  # the body's time is its own
@@ -64,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._head = 0
         self._whole = True
         super().on_message_complete()
 
@@ -73,6 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
         self._watch()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: any stranger can ask for WebSockets, and uvicorn's advice would mislead."""
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

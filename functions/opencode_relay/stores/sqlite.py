@@ -219,13 +219,17 @@ class SQLiteStore:
         """Return a number that is another one after another process has written."""
         return int(self._run("PRAGMA data_version", [])[0][0])
 
-    def sweep(self, now: float) -> None:
-        """Erase what expired logins held, and forget them when nobody may ask any more."""
+    def sweep(self, now: float) -> list[tuple[str, Status]]:
+        """Erase what expired logins held, and forget them when nobody may ask any more.
+
+        Returns those that expired, by whichever process it is that sweeps first: id, and status.
+        """
         sets = ",".join(f"{name} = NULL" for name in _SECRETS)
         over = "expires_at <= ? AND encryption_key IS NOT NULL"
-        self._run(f"UPDATE logins SET {sets} WHERE {over}", [now])
+        rows = self._run(f"UPDATE logins SET {sets} WHERE {over} RETURNING id, status", [now])
         self._run("DELETE FROM logins WHERE expires_at <= ?", [now - REMEMBERED])
         self._run("DELETE FROM counters WHERE minute < ?", [int(now // 60) - 1])
+        return [(row["id"], Status(row["status"])) for row in rows]
 
     def empty_log(self) -> bool:
         """Take what was erased out of the write-ahead log, whichever process erased it.
