@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import program
 from .addresses import bucket, wide_bucket
 from .errors import Refused, StoreUnavailable
 from .events import Events
@@ -73,7 +74,7 @@ class Admission:
                 raise Refused(
                     "instance-key-required",
                     "Send the instance key as `Authorization: Bearer ocr_…`; the relay's operator "
-                    "makes one with `opencode-relay instances add`.",
+                    f"makes one with `{program.name()} instances add NAME`.",
                 )
             await self._limit_address("open", address)
             return Caller(None, address)
@@ -105,7 +106,7 @@ class Admission:
                 raise Refused(
                     "return-url-not-allowed",
                     "return_url is not registered for this instance. The relay's operator adds it "
-                    f"with `opencode-relay instances update {instance.id} --return-url URL`.",
+                    f"with `{program.name()} instances update {instance.id} --return-url URL`.",
                 )
             return Confirmation.NONE
         if instance is None or self.strict or request.completion_code:

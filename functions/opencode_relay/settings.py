@@ -40,7 +40,14 @@ def _networks(text: str) -> tuple[str, ...]:
     try:
         return tuple(_network(part.strip()) for part in text.split(","))
     except ValueError as wrong:
-        raise ConfigError(f"must be CIDRs with commas between ({wrong})") from None
+        raise ConfigError(f"must be CIDRs, or unix, with commas between: {wrong!s:.150}.") from None
+
+
+def _origin(text: str) -> str:
+    try:
+        return origin(text, "")
+    except ConfigError as wrong:
+        raise ConfigError(str(wrong).lstrip(": ")) from None
 
 
 def _network(text: str) -> str:
@@ -91,7 +98,7 @@ def _setting(default: Any, read: Callable[[str], Any], about: str) -> Any:
 class Settings:
     """One relay's settings; in the environment each is `RELAY_` and its name in capitals."""
 
-    public_url: str = _setting("", lambda t: origin(t, "it"), "the relay's own origin: its issuer")
+    public_url: str = _setting("", _origin, "the relay's own origin: its issuer")
     data: Path = field(
         default_factory=_data, metadata={"read": Path, "about": "directory of store and keys"}
     )
@@ -149,7 +156,10 @@ class Settings:
             try:
                 values[one.name] = cast("Callable[[str], Any]", one.metadata["read"])(text)
             except ConfigError as wrong:
-                raise ConfigError(f"{where}: {wrong} (it is {text[:100]!r}).") from None
+                # A sentence that is whole has named the value already.
+                told = str(wrong)
+                value = "" if told.endswith(".") else f" (it is {text[:100]!r})."
+                raise ConfigError(f"{where}: {told}{value}") from None
         return cls(**values)
 
 

@@ -20,6 +20,8 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
   /** Seconds of `Retry-After`, where it was sent as a number. */
   readonly retryAfter: number | undefined;
+  /** Milliseconds that our clock is ahead of the service's, where it told its time. */
+  readonly ahead: number | undefined;
 }
 
 /**
@@ -44,11 +46,20 @@ export async function request(
     return {
       status: response.status,
       body: asObject(await response.text()),
+      ahead: aheadOf(response.headers),
       retryAfter: /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined,
     };
   } catch (error) {
     throw new Unreachable(cause(error));
   }
+}
+
+/** A cache on the way hands on an earlier `Date`, and `Age` with it (RFC 9110, RFC 9111). */
+function aheadOf(headers: Headers): number | undefined {
+  const date = Date.parse(headers.get("date") ?? "");
+  const age = Number(headers.get("age") ?? 0);
+  const ahead = Date.now() - date - age * 1000;
+  return Number.isFinite(ahead) ? ahead : undefined;
 }
 
 /** Text from outside, fit for a log line: one line, printable, at most 200 characters. */

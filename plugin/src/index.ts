@@ -2,21 +2,21 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { providerName } from "./idp/provider.js";
+import { version } from "../package.json";
 import { whyNoListener } from "./listener/listener.js";
 import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
-import { recall } from "./relay/discovery.js";
 import { type Settings, readSettings } from "./settings.js";
 import { PROVIDER, noticeDisconnect, useReader } from "./signin/accounts.js";
 import { relaySignIn } from "./signin/begin.js";
-import { deviceSignIn } from "./signin/device.js";
+import { deviceOffered, deviceSignIn } from "./signin/device.js";
 import type { Context } from "./signin/logins.js";
+import { Offer } from "./signin/offer.js";
 import { resumable, resume } from "./signin/showing.js";
-import { comesBack, isRegistered, whyNoRedirect } from "./signin/ways.js";
 
 const RELAY_METHOD = 0;
-const PASTE = "paste the address of the page that did not load, or the relay's code";
+/** opencode makes the plugin anew after each sign-in. */
+let said = false;
 
 async function server(
   input: { client: Client; directory: string },
@@ -25,33 +25,14 @@ async function server(
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  let name = "ChatGPT";
-  let pastes = true;
-  let carried = false;
+  const offer = new Offer(settings, whyNoListener, log);
+
+  if (!said) log("info", `version ${version}`);
+  said = true;
 
   // opencode reads the labels at once, but must not wait for a relay that does not answer.
-  await Promise.race([look(), sleep(2_000, undefined, { ref: false })]);
+  await Promise.race([offer.look(), sleep(2_000, undefined, { ref: false })]);
   void noticeDisconnect(log);
-
-  async function look(): Promise<void> {
-    try {
-      const set = settings();
-      name = providerName(set);
-      carried = set.catcher;
-      pastes = !carried;
-      // At once: the reverse proxy has nobody to send a browser to before.
-      const isPublic = set.publicUrl() !== undefined;
-      const noListener = isPublic ? await whyNoListener(set, log) : undefined;
-      if (noListener) log("warn", `publicUrl is not used for now: ${noListener}`);
-      const found = await recall(set.relay());
-      const key = await set.key();
-      const redirects = isPublic && !noListener && !whyNoRedirect(found, set, key);
-      pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
-      carried &&= !isRegistered(found, set);
-    } catch (error) {
-      log("error", (error as Error).message);
-    }
-  }
 
   const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
     try {
@@ -68,16 +49,47 @@ async function server(
     }
   };
 
-  const viaRelay = (how: { pastes?: boolean } = {}): Promise<Authorization> =>
-    relaySignIn(context, settings(), whyNoListener, how);
+  const viaRelay = async (how: { pastes?: boolean } = {}): Promise<Authorization> => {
+    try {
+      const shown = await relaySignIn(context, settings(), whyNoListener, how);
+      offer.works();
+      return shown;
+    } catch (error) {
+      offer.fails(error as Error);
+      throw error;
+    }
+  };
 
+  const first: Method = {
+    type: "oauth",
+    get label() {
+      return offer.label;
+    },
+    authorize: (inputs) =>
+      logged(async () => resume(inputs?.["resume"] ?? "") ?? (await viaRelay())),
+  };
   const pasting: Method = {
     type: "oauth",
     get label() {
-      return `${name} via relay: ${PASTE}`;
+      return offer.pasting;
     },
     authorize: () => logged(() => viaRelay({ pastes: true })),
   };
+  const headless: Method = {
+    type: "oauth",
+    get label() {
+      return `${offer.name} (headless)`;
+    },
+    authorize: () => logged(() => deviceSignIn(context, settings())),
+  };
+  const offersDevices = (): boolean => {
+    try {
+      return deviceOffered(settings());
+    } catch {
+      return false; // the first way's label says why
+    }
+  };
+  const apiKey: Method = { type: "api", label: "API key" };
 
   return {
     auth: {
@@ -87,30 +99,16 @@ async function server(
         await noticeDisconnect(log);
         return {};
       },
-      methods: [
-        {
-          type: "oauth",
-          get label() {
-            // In the form that takes a paste opencode shows the label and nothing else of ours.
-            if (pastes) return `${name} via relay: ${PASTE}`;
-            return carried
-              ? `${name} via relay, if you have its browser extension or catcher (browser)`
-              : `${name} via relay (browser)`;
-          },
-          authorize: (inputs) =>
-            logged(async () => resume(inputs?.["resume"] ?? "") ?? (await viaRelay())),
-        },
-        // Whether a browser carries is each person's own matter.
-        ...(carried && !pastes ? [pasting] : []),
-        {
-          type: "oauth",
-          get label() {
-            return `${name} (headless)`;
-          },
-          authorize: () => logged(() => deviceSignIn(context, settings())),
-        },
-        { type: "api", label: "API key" },
-      ],
+      // Chosen by number: a screen that was drawn earlier has an earlier list, so what comes and
+      // goes stands behind what stays.
+      get methods() {
+        return [
+          first,
+          ...(offer.pastesToo ? [pasting] : []),
+          ...(offersDevices() ? [headless] : []),
+          apiKey,
+        ];
+      },
     },
     dispose: async () => {
       await noticeDisconnect(log);

@@ -7,11 +7,19 @@ import { isSecure, parseUrl } from "./http.js";
 export const OPENAI_ISSUER = "https://auth.openai.com";
 const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
-const OPTIONS = [...TEXTS, "catcher"];
+const OPTIONS = [...TEXTS, "catcher", "headless"];
 const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
 
 /** Something is set wrongly; the message says what, and what to set. */
-export class SettingsError extends Error {}
+export class SettingsError extends Error {
+  constructor(
+    message: string,
+    /** The message in a few words, for a label. */
+    readonly short = "set wrongly",
+  ) {
+    super(message);
+  }
+}
 
 export interface Settings {
   /** The relay's public URL: an origin, the same string as its `issuer`. Throws `SettingsError`. */
@@ -27,6 +35,8 @@ export interface Settings {
   readonly listen: () => Address;
   /** True where people's browsers carry to the relay what ends on localhost. */
   readonly catcher: boolean;
+  /** False where ChatGPT's device flow is not to be offered. */
+  readonly headless: boolean;
 }
 
 /** A TCP address or the path of a Unix socket. */
@@ -58,6 +68,8 @@ export function readSettings(
   // An unset {env:X} in opencode.json arrives as "", which counts as not set.
   const option = (name: string) => (options[name] as string | undefined)?.trim() || undefined;
   const variable = (name: string) => env[`OPENCODE_RELAY_${name}`]?.trim() || undefined;
+  const isOn = (name: string) =>
+    onOrOff(name, options[name]) ?? onOrOff(name, variable(name.toUpperCase()));
 
   return {
     relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
@@ -67,24 +79,27 @@ export function readSettings(
     publicUrl: () =>
       publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
-    catcher: isOn(options["catcher"]) ?? isOn(variable("CATCHER")) ?? false,
+    catcher: isOn("catcher") ?? false,
+    headless: isOn("headless") ?? true,
   };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nothing where it is not set. `{env:X}` in opencode.json arrives as a string. */
-function isOn(value: unknown): boolean | undefined {
+function onOrOff(name: string, value: unknown): boolean | undefined {
   const text = String(value ?? "").trim();
   if (text === "") return undefined;
   if (["true", "1"].includes(text)) return true;
   if (["false", "0"].includes(text)) return false;
-  throw new SettingsError('the option "catcher" (OPENCODE_RELAY_CATCHER) must be true or false');
+  throw new SettingsError(
+    `the option "${name}" (OPENCODE_RELAY_${name.toUpperCase()}) must be true or false`,
+  );
 }
 
 function relayOrigin(text: string | undefined, env: Environment): string {
   const set = 'set the option "relay" or OPENCODE_RELAY_URL';
-  if (!text) throw new SettingsError(`no relay is set: ${set} to its public URL`);
+  if (!text) throw new SettingsError(`no relay is set: ${set} to its public URL`, "no relay set");
   const url = parseUrl(text);
   if (!url || !isSecure(url)) {
     throw new SettingsError(`the relay must be an https URL (http on loopback only): ${set}`);
@@ -107,7 +122,8 @@ function publicOrigin(text: string | undefined): string | undefined {
   }
   if (text.replace(/\/$/, "") !== url.origin) {
     throw new SettingsError(
-      `opencode's public URL must be an origin such as ${url.origin}, without a path: ${set}`,
+      `opencode's public URL must be an origin such as ${url.origin}; under a path it is not ` +
+        `supported: ${set}`,
     );
   }
   return url.origin;
@@ -166,6 +182,7 @@ async function readKeyFile(path: string): Promise<string> {
     const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
     throw new SettingsError(
       `the key file ${path} cannot be read (${code}): set "keyFile" or OPENCODE_RELAY_KEY_FILE`,
+      "key file unreadable",
     );
   }
 }

@@ -132,6 +132,15 @@ test("a catcher is switched on and off, by the option first", () => {
   }
 });
 
+test("headless is switched off, by the option first", () => {
+  const of = (headless: unknown, env = {}) => readSettings({ headless }, env).headless;
+  assert.equal(readSettings({}, {}).headless, true);
+  assert.equal(of(false), false);
+  assert.equal(of("", { OPENCODE_RELAY_HEADLESS: "0" }), false);
+  assert.equal(of("true", { OPENCODE_RELAY_HEADLESS: "0" }), true);
+  assert.throws(() => of("no"), /"headless" \(OPENCODE_RELAY_HEADLESS\)/);
+});
+
 test("http to loopback is refused where a proxy would be sent it", () => {
   const relay = "http://127.0.0.1:8787";
   const of = (env: Record<string, string>, at = relay) => readSettings({ relay: at }, env).relay();

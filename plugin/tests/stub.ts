@@ -50,6 +50,8 @@ abstract class Server {
   readonly seen: Seen[] = [];
   /** Looked at first; true if it answered. */
   intercept: Handler | undefined;
+  /** Milliseconds that its clock is behind. */
+  behind = 0;
   readonly #server = createServer((request, answer) => void this.#take(request, answer));
 
   get origin(): string {
@@ -82,6 +84,7 @@ abstract class Server {
       body,
     };
     this.seen.push(seen);
+    answer.setHeader("date", new Date(Date.now() - this.behind).toUTCString());
     if (!this.intercept?.(seen, answer)) this.answer(seen, answer);
   }
 }
@@ -223,6 +226,7 @@ export class StubRelay extends Server {
       return this.problem(answer, 401, "instance-key-invalid");
     }
     const body = JSON.parse(seen.body) as Record<string, unknown>;
+    if (!body["collect_challenge"]) return this.problem(answer, 400, "invalid-request");
     const redirect = body["delivery"] === "redirect";
     if (redirect && !this.redirectOffered) {
       return this.problem(answer, 403, "redirect-not-offered");
@@ -260,6 +264,8 @@ export class StubRelay extends Server {
 export class StubIdp extends Server {
   readonly accounts = new Map<string, string>();
   readonly redeemed: URLSearchParams[] = [];
+  /** More claims of the id token, by account. */
+  readonly claims = new Map<string, Record<string, unknown>>();
   sendsIss = true;
 
   protected override answer(seen: Seen, answer: ServerResponse): void {
@@ -284,7 +290,10 @@ export class StubIdp extends Server {
     if (!account) return json(answer, 400, { error: "invalid_grant" });
     this.accounts.delete(form.get("code")!);
     this.redeemed.push(form);
-    const claims = { "https://api.openai.com/auth": { chatgpt_account_id: account } };
+    const claims = {
+      "https://api.openai.com/auth": { chatgpt_account_id: account },
+      ...this.claims.get(account),
+    };
     const idToken = `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.`;
     json(answer, 200, {
       access_token: `access-${account}`,

@@ -91,7 +91,9 @@ def test_nobody_by_that_name_or_id_is_one_sentence(
     instances: Instances, command: tuple[str, ...]
 ) -> None:
     name, *more = command
-    assert "There is no instance 'nobody'" in instances.refused(name, "nobody", *more)
+    told = instances.refused(name, "nobody", *more)
+    assert "There is no instance 'nobody'" in told
+    assert f"opencode-relay instances list --data {instances.served.data}`" in told
 
 
 def test_an_instance_is_changed_by_its_name(instances: Instances, name: str) -> None:

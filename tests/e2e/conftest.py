@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
+from .helpers import HELPER, PASTE
 from .idp import HOST, LOCALHOST, Idp, identity_provider
 from .opencode import USER, Opencode, label_is, opencode, pack
 from .outside import Outside
@@ -147,7 +148,7 @@ def shared_instance(serve: Serve, relay: Relay, open_idp: Idp) -> Iterator[Openc
 def shared_locked_instance(
     serve: Serve, locked_relay: Relay, locked_idp: Idp
 ) -> Iterator[Opencode]:
-    with serve("locked-instance", locked_relay, locked_idp, "paste the address") as served:
+    with serve("locked-instance", locked_relay, locked_idp, PASTE) as served:
         yield served
 
 
@@ -163,6 +164,28 @@ def locked_instance(shared_locked_instance: Opencode) -> Iterator[Opencode]:
     """Signs in by paste."""
     yield shared_locked_instance
     shared_locked_instance.forget()
+
+
+@pytest.fixture(scope="package")
+def carried_options(locked_relay: Relay) -> dict[str, object]:
+    return {**locked_relay.options, "catcher": True}
+
+
+@pytest.fixture(scope="package")
+def shared_carried_instance(
+    world: Path, plugin: Path, template: Path, carried_options: dict[str, object], locked_idp: Idp
+) -> Iterator[Opencode]:
+    home = world / "carried-instance"
+    with opencode(home, plugin, carried_options, template, outside=locked_idp.outside) as served:
+        label_is(served, HELPER)
+        yield served
+
+
+@pytest.fixture
+def carried_instance(shared_carried_instance: Opencode) -> Iterator[Opencode]:
+    """Signs in by pairing code, and counts on a helper."""
+    yield shared_carried_instance
+    shared_carried_instance.forget()
 
 
 @pytest.fixture(scope="package")

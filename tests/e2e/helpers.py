@@ -18,8 +18,8 @@ from .processes import CHROMIUM, wait_until
 from .proxies import PASSWORD
 from .relays import RELAY
 
-HELPER = "if you have its browser extension or catcher"
-PASTE = "paste the address of the page that did not load, or the relay's code"
+HELPER = "with its extension or catcher"
+PASTE = "paste the failed page's address"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_two_people_at_once(meet: Meet, instance: Opencode, open_idp: Idp) -> No
     assert len(open_idp.tokens_of(alice.name)) == 1
     wait_until(
         lambda: instance.log_says(
-            f"stored account acct_{bob.name}, replaced account acct_{alice.name}"
+            f"stored account {bob.name}@example.org, replaced account {alice.name}@example.org"
         ),
         "the log names both accounts",
     )

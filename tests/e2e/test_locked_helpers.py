@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from .conftest import TIMEOUT, Meet, failed, leave_artifacts, numbers
 from .helpers import HELPER, PASTE, agree, catching, choose, chromium_with_extension, reads
 from .idp import LOCALHOST, Idp
-from .opencode import Opencode, label_is, opencode
+from .opencode import Opencode
 from .outcome import never_signed_in, signed_in
 from .outside import Outside
 from .person import Person, decide, says
@@ -29,35 +29,13 @@ def beyond(locked_idp: Idp) -> Outside:
     return locked_idp.outside
 
 
-@pytest.fixture(scope="module")
-def options(locked_relay: Relay) -> dict[str, object]:
-    return {**locked_relay.options, "catcher": True}
-
-
-@pytest.fixture(scope="module")
-def shared_carried_instance(
-    world: Path, plugin: Path, template: Path, options: dict[str, object], locked_idp: Idp
-) -> Iterator[Opencode]:
-    home = world / "carried-instance"
-    with opencode(home, plugin, options, template, outside=locked_idp.outside) as served:
-        label_is(served, HELPER)
-        yield served
-
-
-@pytest.fixture
-def carried_instance(shared_carried_instance: Opencode) -> Iterator[Opencode]:
-    """Signs in by pairing code, and counts on a helper."""
-    yield shared_carried_instance
-    shared_carried_instance.forget()
-
-
 @pytest.fixture
 def carried_site(
     world: Path,
     plugin: Path,
     template: Path,
     locked_relay: Relay,
-    options: dict[str, object],
+    carried_options: dict[str, object],
     locked_idp: Idp,
 ) -> Iterator[Site]:
     """Behind nginx, with delivery redirect, and counts on a helper."""
@@ -65,7 +43,7 @@ def carried_site(
     home.mkdir()
     port = free_port()
     ports = {"nginx-auto": port}
-    with Sites(home, ports, plugin, template, options, locked_idp.outside) as sites:
+    with Sites(home, ports, plugin, template, carried_options, locked_idp.outside) as sites:
         site = sites.at("nginx-auto")
         instance = locked_relay.options["key"].split("_")[1]
         url = f"--return-url={site.url}/auth/callback"

@@ -1,4 +1,4 @@
-"""`opencode auth login` in a real terminal, where only localhost's redirect URIs are registered."""
+"""opencode in a real terminal, where only localhost's redirect URIs are registered."""
 
 import os
 import re
@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from .conftest import Meet
-from .helpers import PASTE
-from .idp import Idp
+from .helpers import HELPER, PASTE
+from .idp import ISSUER, Idp
 from .opencode import QUIET, Opencode
 from .outcome import signed_in
 from .outside import Outside
 from .processes import OPENCODE, wait_until
 
 
+DIALOG = slice(12, 68)  # its columns, of 80
+
+
 class Terminal:
-    """A tmux of its own, of the size that a terminal has."""
+    """A tmux of its own."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -28,8 +31,8 @@ class Terminal:
         argv = ["tmux", "-S", str(self._socket), *arguments]
         return subprocess.run(argv, input=text, text=True, check=True, capture_output=True).stdout
 
-    def run(self, command: list[str], env: dict[str, str]) -> None:
-        size = ("-x", "100", "-y", "40")
+    def run(self, command: list[str], env: dict[str, str], columns: int, lines: int) -> None:
+        size = (f"-x{columns}", f"-y{lines}")
         variables = [f"{name}={value}" for name, value in env.items()]
         self.tmux("new-session", "-d", *size, "env", "-i", *variables, *command)
         self.tmux("set-option", "remain-on-exit", "on")
@@ -37,6 +40,10 @@ class Terminal:
     def screen(self) -> str:
         """What a person sees, with the lines that the terminal broke put together."""
         return self.tmux("capture-pane", "-p", "-J", "-S", "-")
+
+    def window(self) -> str:
+        """What stands in the window now, line by line."""
+        return self.tmux("capture-pane", "-p")
 
     def shows(self, words: str) -> str:
         wait_until(lambda: words in self.screen(), f"the terminal shows {words!r}")
@@ -65,20 +72,45 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     one.tmux("kill-server")
 
 
+def environment(instance: Opencode, idp: Idp) -> dict[str, str]:
+    return {
+        **QUIET,
+        **idp.outside.environment,
+        "PATH": os.environ["PATH"],
+        "HOME": str(instance.home),
+        "TERM": "xterm-256color",
+        "OPENCODE_MODELS_PATH": str(instance.home / "models.json"),
+    }
+
+
+def connect(terminal: Terminal, instance: Opencode, idp: Idp, way: str) -> None:
+    """Choose the first way in the terminal UI's dialog, which it opens by itself at first."""
+    argv = [str(OPENCODE), "attach", instance.url]
+    terminal.run(argv, environment(instance, idp), columns=80, lines=24)
+    terminal.shows("Other Custom provider")
+    terminal.type("OpenAI")
+    wait_until(lambda: "Custom provider" not in terminal.window(), "only OpenAI is left")
+    terminal.shows("OpenAI (ChatGPT")
+    terminal.type("Enter")
+    terminal.shows("Select auth method")
+    assert way in terminal.window()
+    terminal.type("Enter")
+    terminal.shows(ISSUER)
+
+
+def link_in(window: str) -> str:
+    """The dialog's link, of whose lines each is as wide as the dialog."""
+    lines = [line[DIALOG].strip() for line in window.splitlines()]
+    start = next(n for n, line in enumerate(lines) if line.startswith(ISSUER))
+    return "".join(lines[start : lines.index("", start)])
+
+
 def test_paste_into_a_terminal(
     meet: Meet, terminal: Terminal, locked_instance: Opencode, locked_idp: Idp
 ) -> None:
     alice = meet("alice")
-    home = locked_instance.home
-    env = {
-        **QUIET,
-        **locked_idp.outside.environment,
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "TERM": "xterm-256color",
-        "OPENCODE_MODELS_PATH": str(home / "models.json"),
-    }
-    terminal.run([str(OPENCODE), "auth", "login"], env)
+    env = environment(locked_instance, locked_idp)
+    terminal.run([str(OPENCODE), "auth", "login"], env, columns=100, lines=40)
     terminal.shows("Select provider")
     terminal.type("OpenAI", "Enter")
     terminal.shows(PASTE)
@@ -92,3 +124,27 @@ def test_paste_into_a_terminal(
     terminal.shows("Login successful")
     locked_instance.dispose()
     signed_in(alice, locked_instance, locked_idp)
+
+
+def test_input_and_title_are_in_a_window_of_80_by_24(
+    meet: Meet, terminal: Terminal, locked_instance: Opencode, locked_idp: Idp
+) -> None:
+    """The dialog does not scroll: what a longer link pushes out of the window is gone."""
+    alice = meet("alice")
+    connect(terminal, locked_instance, locked_idp, PASTE)
+    terminal.shows("Authorization code")  # in the input, as long as it is empty
+    assert PASTE in terminal.window()
+
+    terminal.paste(alice.reach_localhost(alice.open(link_in(terminal.window()))))
+    wait_until(locked_instance.account, "opencode has an account")
+    signed_in(alice, locked_instance, locked_idp)
+
+
+def test_pairing_code_and_title_are_in_a_window_of_80_by_24(
+    terminal: Terminal, carried_instance: Opencode, locked_idp: Idp
+) -> None:
+    connect(terminal, carried_instance, locked_idp, HELPER)
+    wait_until(
+        lambda: re.search(r": [0-9A-Z]{4}-[0-9A-Z]{4}\b", terminal.window()), "the code is shown"
+    )
+    assert HELPER in terminal.window()

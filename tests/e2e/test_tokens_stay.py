@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from .conftest import Meet
+from .helpers import PASTE
 from .idp import HOST, Idp
 from .models import REPLY, RESPONSES, models
 from .opencode import Opencode, label_is, opencode
@@ -20,8 +21,8 @@ from .proxies import Certificate
 from .relays import RELAY_HOST, Relay, relay_at
 
 CHATGPT = "chatgpt.com"
-PAIRING, PASTE = "pairing-code", "paste"
-LABELS = {PAIRING: "(browser)", PASTE: "paste the address"}
+PAIRING, PASTING = "pairing-code", "paste"
+LABELS = {PAIRING: "(browser)", PASTING: PASTE}
 
 
 @dataclass(frozen=True)

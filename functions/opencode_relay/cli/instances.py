@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from opencode_relay import program
 from opencode_relay.errors import ConfigError, NameTaken
 from opencode_relay.instances import Instance, name_key
 from opencode_relay.secret import Secret
-from opencode_relay.stores import Store
 
-from .home import AsJSON, Data, StackName, relay_of
+from .home import AsJSON, Data, Home, StackName, relay_of
 from .shown import as_text, print_table
+from .stack import Stack
 
 app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
 NameOrID = Annotated[
@@ -74,7 +75,7 @@ def update(
             changed, key = changed.with_new_key(time.time())
         return changed
 
-    _show(asyncio.run(_change(relay_of(data, stack).store, name_or_id, change)), key, as_json)
+    _show(asyncio.run(_change(relay_of(data, stack), name_or_id, change)), key, as_json)
 
 
 @app.command()
@@ -86,11 +87,11 @@ def rename(
     as_json: AsJSON = False,
 ) -> None:
     """Give an instance another name; its key, its URLs and its logins stay."""
-    store = relay_of(data, stack).store
+    relay = relay_of(data, stack)
 
     async def give() -> Instance:
-        _refuse_id(await store.list_instances(), new)
-        return await _change(store, name_or_id, lambda instance: instance.with_name(new))
+        _refuse_id(await relay.store.list_instances(), new)
+        return await _change(relay, name_or_id, lambda instance: instance.with_name(new))
 
     _show(asyncio.run(give()), None, as_json)
 
@@ -114,13 +115,13 @@ def revoke(
     as_json: AsJSON = False,
 ) -> None:
     """End an instance's enrolment, and its open logins."""
-    store = relay_of(data, stack).store
+    relay = relay_of(data, stack)
 
     async def end() -> tuple[Instance, int]:
-        found = _one_of(await store.list_instances(), name_or_id)
-        if not await store.remove_instance(found.id):
-            raise _unknown(name_or_id)
-        return found, await store.cancel_all(time.time(), instance_id=found.id)
+        found = await _one_of(relay, name_or_id)
+        if not await relay.store.remove_instance(found.id):
+            raise _unknown(relay, name_or_id)
+        return found, await relay.store.cancel_all(time.time(), instance_id=found.id)
 
     found, ended = asyncio.run(end())
     if as_json:
@@ -131,23 +132,24 @@ def revoke(
 
 
 async def _change(
-    store: Store, name_or_id: str, change: Callable[[Instance], Instance]
+    relay: Home | Stack, name_or_id: str, change: Callable[[Instance], Instance]
 ) -> Instance:
-    found: Instance | None = _one_of(await store.list_instances(), name_or_id)
+    found: Instance | None = await _one_of(relay, name_or_id)
     while found:
         changed = change(found)
-        if await store.replace_instance(changed):
+        if await relay.store.replace_instance(changed):
             return changed
-        found = await store.get_instance(found.id)  # whatever its name is by now
-    raise _unknown(name_or_id)
+        found = await relay.store.get_instance(found.id)  # whatever its name is by now
+    raise _unknown(relay, name_or_id)
 
 
-def _one_of(enrolled: Sequence[Instance], name_or_id: str) -> Instance:
+async def _one_of(relay: Home | Stack, name_or_id: str) -> Instance:
     """Find the one that is meant. Raises ConfigError where it is none, or might be another."""
     meant = name_key(name_or_id)
+    enrolled = await relay.store.list_instances()
     found = [one for one in enrolled if meant in (one.id, one.name_key)]
     if not found:
-        raise _unknown(name_or_id)
+        raise _unknown(relay, name_or_id)
     if len(found) > 1:
         these = " or ".join(f"{one.id} (named {one.name!r})" for one in found)
         raise ConfigError(
@@ -161,10 +163,9 @@ def _refuse_id(enrolled: Sequence[Instance], name: str) -> None:
         raise ConfigError(f"{name!r} is the ID of an instance: take another name.")
 
 
-def _unknown(name_or_id: str) -> ConfigError:
-    return ConfigError(
-        f"There is no instance {name_or_id!r}: `opencode-relay instances list` shows them."
-    )
+def _unknown(relay: Home | Stack, name_or_id: str) -> ConfigError:
+    listing = program.command("instances", "list", *relay.named)
+    return ConfigError(f"There is no instance {name_or_id!r}: {listing} shows them.")
 
 
 def _public(instance: Instance) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 /** The identity provider (OAuth 2.0 authorization server) and its endpoints. */
 
-import { Unreachable, isSecure, parseUrl, request } from "../http.js";
+import { Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
 import { OPENAI_ISSUER, type Settings } from "../settings.js";
 
 /** What ChatGPT's client has registered; nothing listens there on a server. */
@@ -64,6 +64,17 @@ export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
   };
 }
 
+/**
+ * What went wrong, by the provider's own code; some send an object in place of a string.
+ *
+ * A code and no sentence: pages show it, on which nobody from outside is to have their say.
+ */
+export function errorCode({ error }: Readonly<Record<string, unknown>>): string {
+  const { code } = (typeof error === "object" && error !== null ? error : {}) as { code?: unknown };
+  const codes = [error, code].map(printable);
+  return codes.find((one) => /^[\w.:-]{1,64}$/.test(one)) ?? "no OAuth error named";
+}
+
 /** What the person is told that they sign in with. */
 export function providerName({ issuer }: Settings): string {
   return issuer === OPENAI_ISSUER ? "ChatGPT" : new URL(issuer).host.slice(0, 40);
@@ -86,5 +97,7 @@ export function authorizationUrl(
     state: request.state,
   };
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  // As RFC 3986 lets a query have them: of a short link a terminal of 80 by 24 shows more.
+  url.search = url.search.replaceAll("%3A", ":").replaceAll("%2F", "/");
   return url.href;
 }

@@ -3,7 +3,7 @@
 import { decodeJwt } from "jose";
 
 import { type Unreachable, printable, request } from "../http.js";
-import { IdpError } from "./provider.js";
+import { IdpError, errorCode } from "./provider.js";
 
 export interface Tokens {
   readonly access: string;
@@ -11,6 +11,8 @@ export interface Tokens {
   /** Milliseconds since 1970. */
   readonly expires: number;
   readonly accountId: string | undefined;
+  /** What the account is called: its email address, or else its `sub`. */
+  readonly name: string | undefined;
 }
 
 /**
@@ -41,8 +43,7 @@ export async function redeem(
   });
   const { access_token: access, refresh_token: refresh, expires_in: expiresIn } = body;
   if (status !== 200 || typeof access !== "string" || !access) {
-    const error = printable(body["error"]) || "no OAuth error named";
-    throw new IdpError(`the token endpoint refused the code (status ${status}, ${error})`);
+    throw new IdpError(`the token endpoint refused the code (status ${status}, ${errorCode(body)})`);
   }
   if (typeof refresh !== "string" || !refresh) {
     throw new IdpError("no refresh token was given: allow this client offline_access");
@@ -52,23 +53,34 @@ export async function redeem(
     refresh,
     expires: Date.now() + (typeof expiresIn === "number" ? expiresIn : 3600) * 1000,
     accountId: accountId(body["id_token"]) ?? accountId(access),
+    name: accountName(body["id_token"]) ?? accountName(access),
   };
 }
 
 /**
- * The account a token belongs to, as ChatGPT names it.
+ * The claims of a token; none of an opaque one.
  *
  * Its signature is not checked: the token came from the token endpoint itself, over TLS (OpenID
- * Connect Core 3.1.3.7), and the value is used as a name only.
+ * Connect Core 3.1.3.7), and what it says is used as a name only.
  */
-function accountId(token: unknown): string | undefined {
-  if (typeof token !== "string") return undefined;
-  let claims: Record<string, unknown>;
+function claimsOf(token: unknown): Readonly<Record<string, unknown>> {
   try {
-    claims = decodeJwt(token);
+    return typeof token === "string" ? decodeJwt(token) : {};
   } catch {
-    return undefined; // an opaque token names nobody
+    return {};
   }
+}
+
+/** What a token's account is called: its email address, or else its `sub`. */
+export function accountName(token: unknown): string | undefined {
+  const claims = claimsOf(token);
+  const profile = claims["https://api.openai.com/profile"] as { email?: unknown } | undefined;
+  return [claims["email"], profile?.email, claims["sub"]].map(printable).find((name) => name);
+}
+
+/** The account a token belongs to, as ChatGPT names it. */
+function accountId(token: unknown): string | undefined {
+  const claims = claimsOf(token);
   const auth = claims["https://api.openai.com/auth"] as Record<string, unknown> | undefined;
   const organizations = claims["organizations"] as { id?: unknown }[] | undefined;
   const candidates = [

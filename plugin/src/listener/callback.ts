@@ -1,7 +1,7 @@
 /** `/auth/callback`: the browser comes back with the sealed response. */
 
 import { KeysUnavailable, recipient } from "../relay/sealed.js";
-import { redirectLogins } from "../signin/redirect-login.js";
+import { pastLogin, redirectLogins } from "../signin/redirect-login.js";
 import { redeemCode, refusal, verify } from "../signin/responses.js";
 import type { Answer } from "./page.js";
 import * as pages from "./pages.js";
@@ -13,7 +13,7 @@ export async function callback({ parameters, browser }: Visit): Promise<Answer> 
   const kid = recipient(sealed);
   if (!kid) return pages.refusal("malformed");
   const login = redirectLogins().find((one) => one.secrets.keys.thumbprint === kid);
-  if (!login) return pages.refusal("over");
+  if (!login) return again(kid, browser);
   // Before anything is decrypted: another browser's response may carry another person's code.
   if (!login.belongsTo(browser)) {
     login.context.log("warn", "a response is refused: another browser began this login");
@@ -24,8 +24,9 @@ export async function callback({ parameters, browser }: Visit): Promise<Answer> 
     answer = await verify(login, sealed);
   } catch (error) {
     if (login.isOver) return pages.refusal("over", login);
-    login.context.log("warn", (error as Error).message);
-    if (!(error instanceof KeysUnavailable)) return pages.refusal("refused", login);
+    const { message } = error as Error;
+    login.context.log("warn", message);
+    if (!(error instanceof KeysUnavailable)) return pages.refusal("refused", login, {}, message);
     return pages.refusal("keysUnavailable", login, { "retry-after": "5" });
   }
   if (answer.has("error")) {
@@ -33,7 +34,15 @@ export async function callback({ parameters, browser }: Visit): Promise<Answer> 
     return pages.idpError(login, answer.get("error"));
   }
   // Of two at once, such as a reload, one is redeemed and both wait for its end.
-  redeemCode(login, answer.get("code")).catch((error: Error) => login.fail(error.message));
+  let why: string | undefined;
+  redeemCode(login, answer.get("code")).catch((error: Error) => login.fail((why = error.message)));
   const { type } = await login.ended;
-  return type === "success" ? pages.done(login) : pages.refusal("failed", login);
+  return type === "success" ? pages.done(login) : pages.refusal("failed", login, {}, why);
+}
+
+/** A reload, a tab that was restored. */
+function again(kid: string, browser: string | undefined): Answer {
+  const past = pastLogin(kid, browser);
+  if (past?.type === "success") return pages.done(past.login);
+  return pages.refusal(past?.login.wasLate ? "late" : "over", past?.login);
 }

@@ -6,9 +6,16 @@ import { type RedirectLogin, START } from "../signin/redirect-login.js";
 import { type Answer, type Html, html, page } from "./page.js";
 import { AGAIN, IDP_ERRORS, REFUSALS } from "./sentences.js";
 
-export function refusal(reason: keyof typeof REFUSALS, login?: RedirectLogin, more = {}): Answer {
-  const [status, ...sentences] = REFUSALS[reason];
-  return page(status, sentences, about(login), more);
+/** `why`: in words of ours, and for nobody but whoever began. */
+export function refusal(
+  reason: keyof typeof REFUSALS,
+  login?: RedirectLogin,
+  more = {},
+  why?: string,
+): Answer {
+  const [status, title, happened, next] = REFUSALS[reason];
+  const said = why ? html`${happened} The reason: ${why}.` : happened;
+  return page(status, [title, said, next], about(login), more);
 }
 
 /** The relay does not send browsers back to this address; `command` registers it there. */

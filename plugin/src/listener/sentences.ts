@@ -34,6 +34,7 @@ export const REFUSALS = {
     "It was finished before, ran out of time, or opencode was restarted meanwhile.",
     "Look at opencode. If it is not signed in, begin again there.",
   ],
+  late: [410, "Too late", "This sign-in was not finished in time.", AGAIN],
   wrongBrowser: [
     403,
     "Not the browser that began",
@@ -61,14 +62,14 @@ export const REFUSALS = {
   relayRefuses: [
     503,
     "The sign-in cannot begin",
-    "The relay did not open it: it cannot be reached, or refuses this opencode.",
-    "Try again. If it stays so, tell whoever runs opencode: the reason stands in its log.",
+    "The relay did not open it.",
+    "Try again. If it stays so, tell whoever runs opencode: more of it stands in its log.",
   ],
   failed: [
     500,
     "Not signed in",
     "You have signed in, but opencode could not take up the account.",
-    "Begin again at opencode. If it stays so, tell whoever runs it: the reason stands in its log.",
+    "Begin again at opencode. If it stays so, tell whoever runs it: the same stands in its log.",
   ],
 } as const satisfies Record<string, readonly [number, ...Sentences]>;
 

@@ -40,5 +40,6 @@ function notBegun(login: RedirectLogin, origin: string, error: Error): Answer {
   if (error instanceof RelayError && error.command) {
     return pages.unregistered(login, origin, error.command);
   }
-  return pages.refusal("relayRefuses", login);
+  const why = error instanceof RelayError ? error.short : undefined;
+  return pages.refusal("relayRefuses", login, {}, why);
 }

@@ -39,7 +39,7 @@ export interface Hooks {
   auth: {
     provider: string;
     loader(auth: () => Promise<StoredAuth | undefined>): Promise<Record<string, never>>;
-    methods: Method[];
+    readonly methods: readonly Method[];
   };
   dispose(): Promise<void>;
 }

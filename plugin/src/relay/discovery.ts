@@ -15,18 +15,20 @@ export interface Discovery {
   /** Seconds that a login lives. */
   readonly loginLifetime: number;
   readonly registeredClients: readonly { issuer: string; clientId: string }[];
+  /** Milliseconds that our clock is ahead of the relay's, as far as is known. */
+  readonly ahead: number;
 }
 
 /**
- * Reads the relay's discovery document. Throws `RelayError`.
+ * Reads the relay's discovery document. `timeout` in milliseconds. Throws `RelayError`.
  *
  * Accepted only if it speaks for the configured address, and every endpoint lies on it: what
  * follows sends the instance key and decides whose signatures count.
  */
-export async function discover(relay: string): Promise<Discovery> {
+export async function discover(relay: string, timeout?: number): Promise<Discovery> {
   let answer: Answer;
   try {
-    answer = await request(`${relay}/.well-known/opencode-relay`);
+    answer = await request(`${relay}/.well-known/opencode-relay`, {}, timeout);
   } catch (error) {
     throw unreachable(relay, error);
   }
@@ -34,25 +36,31 @@ export async function discover(relay: string): Promise<Discovery> {
   if (status !== 200 || body["protocol"] === undefined) {
     throw new RelayError(
       `${relay} does not answer as a relay (status ${status}): check the option "relay"`,
+      "no relay at its address",
     );
   }
   if (body["protocol"] !== 1) {
     throw new RelayError(
       `${relay} speaks protocol ${printable(String(body["protocol"]))}, this plugin protocol 1: ` +
         "update the older of the two",
+      "another protocol version",
     );
   }
   if (body["issuer"] !== relay) {
     throw new RelayError(
       `${relay} calls itself ${printable(body["issuer"])}: set the option "relay" to the relay's ` +
         "public URL, or correct RELAY_PUBLIC_URL there",
+      "relay has another URL",
     );
   }
   const endpoint = (name: string): string => {
     const value = body[name];
     const url = typeof value === "string" ? parseUrl(value) : undefined;
     if (!url || url.origin !== relay || url.username || url.password) {
-      throw new RelayError(`${relay} names no ${name} on its own origin: it is not to be trusted`);
+      throw new RelayError(
+        `${relay} names no ${name} on its own origin: it is not to be trusted`,
+        "relay not to be trusted",
+      );
     }
     return url.href;
   };
@@ -65,6 +73,7 @@ export async function discover(relay: string): Promise<Discovery> {
     redirects: asList(body["deliveries_supported"]).includes("redirect"),
     loginLifetime: typeof body["login_lifetime"] === "number" ? body["login_lifetime"] : 600,
     registeredClients: registeredClients(body["registered_clients"]),
+    ahead: answer.ahead ?? 0,
   };
 }
 
@@ -77,11 +86,11 @@ export function remember(found: Discovery): void {
 
 /**
  * What is remembered, or else discovered: opencode makes the plugin anew after each login, and each
- * request costs the relay's operator.
+ * request costs the relay's operator. `timeout` in milliseconds.
  */
-export async function recall(relay: string): Promise<Discovery> {
+export async function recall(relay: string, timeout: number): Promise<Discovery> {
   const known = remembered.get(relay);
-  return known && Date.now() < known.until ? known.found : await discover(relay);
+  return known && Date.now() < known.until ? known.found : await discover(relay, timeout);
 }
 
 function registeredClients(list: unknown): Discovery["registeredClients"] {

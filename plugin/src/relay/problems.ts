@@ -6,6 +6,8 @@ import { type Answer, Unreachable, printable } from "../http.js";
 export class RelayError extends Error {
   constructor(
     message: string,
+    /** The message in a few words, for a label. */
+    readonly short: string,
     /** What the relay calls the problem, where it named one. */
     readonly slug?: string,
     /** What the relay's operator can run against it. */
@@ -29,6 +31,7 @@ export function unreachable(relay: string, error: unknown): RelayError {
   return new RelayError(
     `${relay} cannot be reached (${why}): check the option "relay", and HTTPS_PROXY, NO_PROXY and ` +
       "NODE_EXTRA_CA_CERTS where a proxy or an own certificate authority is used",
+    "relay unreachable",
   );
 }
 
@@ -45,10 +48,15 @@ export function openRefused(
     const id = /^ocr_([0-9a-z]{12})_/.exec(key ?? "")?.[1] ?? "ID";
     const command = `opencode-relay instances update ${id} --return-url ${returnUrl}`;
     const why = `${relay} sends nobody back to ${returnUrl}`;
-    return new RelayError(`${why}: its operator registers it with ${command}`, slug, command);
+    return new RelayError(`${why}: its operator registers it with ${command}`, "return URL not registered", slug, command);
   }
-  return new RelayError(whyRefused(relay, slug, answer), slug);
+  return new RelayError(whyRefused(relay, slug, answer), SHORT.get(slug ?? "") ?? "relay refuses", slug);
 }
+
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ["instance-key-required", "no key set"],
+  ["instance-key-invalid", "key refused"],
+]);
 
 function whyRefused(relay: string, slug: string | undefined, answer: Answer): string {
   const set = '"key" or "keyFile" (OPENCODE_RELAY_KEY, OPENCODE_RELAY_KEY_FILE)';

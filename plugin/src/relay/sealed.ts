@@ -8,6 +8,7 @@ import {
   jwtVerify,
 } from "jose";
 
+import { LEEWAY } from "./clocks.js";
 import type { LoginKeys } from "./keys.js";
 
 /** Not a response of the configured relay to this login. */
@@ -51,7 +52,7 @@ export async function openResponse(
     issuer,
     audience: loginId,
     requiredClaims: ["exp"],
-    clockTolerance: 120,
+    clockTolerance: LEEWAY,
   }).catch(refuse);
   // `audience` above is also content with a list that merely contains the login.
   if (payload.aud !== loginId) throw new ResponseRefused("it is for other logins too");

@@ -1,7 +1,7 @@
 /** The one account opencode keeps for the provider: storing it, and noticing that it is gone. */
 
 import { printable } from "../http.js";
-import type { Tokens } from "../idp/tokens.js";
+import { type Tokens, accountName } from "../idp/tokens.js";
 import type { StoredAuth } from "../opencode/interface.js";
 import type { Log } from "../opencode/log.js";
 import { type Context, type Login, liveLogins } from "./logins.js";
@@ -13,6 +13,8 @@ type Reader = () => Promise<StoredAuth | undefined>;
 let reader: Reader | undefined;
 /** What the stored account is called, as far as is known. */
 let account: string | undefined;
+/** Whom the id token named that came with this access token: opencode does not store it. */
+let named: { access: string; name: string | undefined } | undefined;
 let turn: Promise<unknown> = Promise.resolve();
 
 /** opencode hands this function out only while an account is stored, but it goes on working. */
@@ -59,6 +61,7 @@ export async function storeAccount(login: Login, tokens: Tokens): Promise<void> 
     };
     const stored = await client.auth.set({ path: { id: PROVIDER }, body: auth });
     if (stored.error !== undefined) throw new Error("opencode did not store the account");
+    named = { access, name: tokens.name };
     account = name(auth);
     log("info", `stored ${account}${before ? `, replaced ${before}` : ""}`);
     login.end({ type: "success" });
@@ -75,8 +78,10 @@ async function showModels({ client, log }: Context): Promise<void> {
 
 function name(auth: StoredAuth | undefined): string | undefined {
   if (!auth) return undefined;
-  if (auth.type === "oauth") return `account ${printable(auth.accountId) || "without an id"}`;
-  return "an API key";
+  if (auth.type !== "oauth") return "an API key";
+  const name = auth.access === named?.access ? named.name : undefined;
+  const known = name ?? accountName(auth.access) ?? printable(auth.accountId);
+  return known ? `account ${known}` : "an account whose tokens name nobody";
 }
 
 function inTurn<T>(work: () => Promise<T>): Promise<T> {

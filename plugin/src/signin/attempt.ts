@@ -3,6 +3,7 @@
 import { hostname } from "node:os";
 
 import { type Idp, LOOPBACK_REDIRECT_URI, findIdp, providerName } from "../idp/provider.js";
+import { clockDiffers } from "../relay/clocks.js";
 import { type Discovery, discover } from "../relay/discovery.js";
 import { makeKeys } from "../relay/keys.js";
 import { type OpenRequest, type OpenedLogin, open } from "../relay/opening.js";
@@ -53,6 +54,11 @@ export async function makeAttempt(context: Context, settings: Settings): Promise
     redirectUri: isRegistered(discovery, settings) ? discovery.redirectUri : LOOPBACK_REDIRECT_URI,
     secrets,
     key,
-    open: (how) => open(discovery, key, { ...request, ...how }),
+    open: async (how) => {
+      const opened = await open(discovery, key, { ...request, ...how });
+      const differs = clockDiffers(opened.ahead);
+      if (differs) context.log("warn", differs);
+      return opened;
+    },
   };
 }

@@ -4,7 +4,7 @@ import { providerName } from "../idp/provider.js";
 import type { Authorization } from "../opencode/interface.js";
 import type { Log } from "../opencode/log.js";
 import { RelayError } from "../relay/problems.js";
-import { AUTO, type Settings } from "../settings.js";
+import { AUTO, type Settings, SettingsError } from "../settings.js";
 import { noticeDisconnect } from "./accounts.js";
 import { type Attempt, makeAttempt } from "./attempt.js";
 import type { Context } from "./logins.js";
@@ -13,8 +13,6 @@ import { RedirectLogin } from "./redirect-login.js";
 import { RelayLogin } from "./relay-login.js";
 import { authorization } from "./showing.js";
 import { comesBack, noRedirect, whyNoRedirect } from "./ways.js";
-
-const NOT_OFFERED = "redirect-not-offered";
 
 /** Why no browser can reach this process, if none can. */
 type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
@@ -32,20 +30,28 @@ export async function relaySignIn(
 ): Promise<Authorization> {
   await noticeDisconnect(context.log);
   const attempt = await makeAttempt(context, settings);
-  const publicUrl = settings.publicUrl();
-  if (pastes || publicUrl === undefined) return await byPolling(attempt, pastes);
-  const { discovery, key } = attempt;
-  const why =
-    whyNoRedirect(discovery, settings, key) ?? (await whyNoListener(settings, context.log));
-  if (why === undefined) {
-    try {
-      return await byRedirect(attempt, publicUrl);
-    } catch (error) {
-      if (!(error instanceof RelayError) || error.slug !== NOT_OFFERED) throw error;
-    }
+  if (pastes) return await byPolling(attempt, pastes);
+  let why: string | undefined;
+  try {
+    const publicUrl = settings.publicUrl();
+    if (publicUrl === undefined) return await byPolling(attempt);
+    const { discovery, key } = attempt;
+    why = whyNoRedirect(discovery, settings, key) ?? (await whyNoListener(settings, context.log));
+    if (why === undefined) return await byRedirect(attempt, publicUrl);
+  } catch (error) {
+    why = whyNotBack(error, attempt);
+    if (why === undefined) throw error;
   }
-  context.log("warn", `publicUrl is not used, this sign-in polls: ${why ?? noRedirect(discovery)}`);
+  context.log("warn", `publicUrl is not used, this sign-in polls: ${why}`);
   return await byPolling(attempt);
+}
+
+/** Why no browser is sent back to us, where that is what went wrong. */
+function whyNotBack(error: unknown, { discovery }: Attempt): string | undefined {
+  if (error instanceof SettingsError) return error.message;
+  if (!(error instanceof RelayError)) return undefined;
+  if (error.slug === "redirect-not-offered") return noRedirect(discovery);
+  return error.slug === "return-url-not-allowed" ? error.message : undefined;
 }
 
 async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authorization> {

@@ -1,7 +1,7 @@
 /** ChatGPT's headless device flow, which is not RFC 8628's: the server makes the PKCE verifier. */
 
 import { type Answer, Unreachable, printable, request } from "../http.js";
-import { IdpError } from "../idp/provider.js";
+import { IdpError, errorCode } from "../idp/provider.js";
 import { redeem } from "../idp/tokens.js";
 import type { Authorization } from "../opencode/interface.js";
 import type { Settings } from "../settings.js";
@@ -9,6 +9,15 @@ import { storeAccount } from "./accounts.js";
 import { type Context, Login } from "./logins.js";
 
 const LIFETIME = 15 * 60_000;
+
+/** Milliseconds since 1970 until when the provider's "there is none" counts. */
+const absent = new Map<string, number>();
+const ABSENCE = 10 * 60_000;
+
+/** True unless it is switched off here, or the provider has said lately that it has none. */
+export function deviceOffered({ headless, issuer }: Settings): boolean {
+  return headless && Date.now() >= (absent.get(issuer) ?? 0);
+}
 
 /** Begins a device login and polls for its end. Throws `IdpError`. */
 export async function deviceSignIn(context: Context, settings: Settings): Promise<Authorization> {
@@ -18,11 +27,12 @@ export async function deviceSignIn(context: Context, settings: Settings): Promis
   }).catch((error: Unreachable) => {
     throw new IdpError(`${issuer} cannot be reached (${error.message})`);
   });
+  if (status === 404) absent.set(issuer, Date.now() + ABSENCE);
+  else absent.delete(issuer);
   const { device_auth_id: deviceAuthId, user_code: userCode } = body;
   if (status !== 200 || typeof deviceAuthId !== "string" || typeof userCode !== "string") {
-    throw new IdpError(
-      `${issuer} gives no device code (status ${status}): it may be switched off for this workspace`,
-    );
+    const why = status === 404 ? "it has no device flow" : "it may be switched off";
+    throw new IdpError(`${issuer} gives no device code (status ${status}, ${errorCode(body)}): ${why}`);
   }
   const login = new Login(context);
   const interval = Math.max(Number.parseInt(String(body["interval"]), 10) || 5, 1);
@@ -53,7 +63,8 @@ async function poll(
     if (answer?.status === 200) {
       await finish(login, issuer, clientId, answer.body);
     } else if (answer && isFinal(answer.status)) {
-      login.fail(`${issuer} refuses the device login (status ${answer.status})`);
+      const error = errorCode(answer.body);
+      login.fail(`${issuer} refuses the device login (status ${answer.status}, ${error})`);
     }
   }
 }

@@ -4,9 +4,13 @@ import type { Result } from "../opencode/interface.js";
 import { collect, complete } from "../relay/collecting.js";
 import { noticeDisconnect } from "./accounts.js";
 import { parsePaste } from "./paste.js";
-import { type RelayLogin, relayLogins } from "./relay-login.js";
+import { NOT_IN_TIME, type RelayLogin, relayLogins, whyOver } from "./relay-login.js";
 import { issFits, redeemCode } from "./responses.js";
 import { sameText } from "./verifiers.js";
+
+/** The relay cannot tell it from a sign-in that was given up, so its own log says `cancelled`. */
+const PAST_THE_RELAY =
+  "the sign-in was finished by a pasted address, past the relay: there it ends as cancelled";
 
 const FAILED: Result = { type: "failed" };
 
@@ -24,8 +28,10 @@ export async function entered(login: RelayLogin, text: string): Promise<Result> 
   const owner = relayLogins().find(
     (other) => other.byCode && sameText(other.opened.state, pasted.state),
   );
-  if (!owner) {
-    log("warn", "the pasted address is refused: its state is of no login under way here");
+  if (owner && Date.now() > owner.deadline) owner.fail(NOT_IN_TIME);
+  if (!owner || owner.isOver) {
+    const why = whyOver(pasted.state) ?? "its state is of no login under way here";
+    log("warn", `the pasted address is refused: ${why}`);
     return FAILED;
   }
   if (!issFits(owner.idp, pasted.parameters)) {
@@ -38,7 +44,9 @@ export async function entered(login: RelayLogin, text: string): Promise<Result> 
     log("warn", `the pasted address did not work: ${(error as Error).message}`);
     return FAILED;
   }
-  return await owner.ended;
+  const result = await owner.ended;
+  if (result.type === "success") log("info", PAST_THE_RELAY);
+  return result;
 }
 
 async function completed(login: RelayLogin, code: string): Promise<Result> {

@@ -30,6 +30,8 @@ export class Login {
    * one's answer for both.
    */
   readonly answered: Promise<Result>;
+  /** Why it failed, once it did and said so. */
+  protected why: string | undefined;
   readonly #over = new AbortController();
   #end!: (result: Result) => void;
   #answer!: (result: Result) => void;
@@ -64,6 +66,7 @@ export class Login {
   /** Ends the login as failed, and says why in the log. */
   fail(why: string): void {
     if (this.isOver) return;
+    this.why = why;
     this.context.log("warn", why);
     this.end({ type: "failed" });
   }

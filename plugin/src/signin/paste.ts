@@ -1,5 +1,7 @@
 /** Reads what a person pasted into opencode's one input. */
 
+import { printable } from "../http.js";
+
 export type Pasted =
   | { kind: "address"; state: string; parameters: ReadonlyMap<string, string> }
   | { kind: "completion_code"; code: string }
@@ -33,8 +35,10 @@ function parseAddress(query: string): Pasted {
   }
   const state = parameters.get("state");
   if (!state) return { kind: "refused", why: "it has no state: copy the whole address" };
-  if (parameters.has("error")) {
-    return { kind: "refused", why: "it carries an error of the identity provider, not a code" };
+  const error = parameters.get("error");
+  if (error !== undefined) {
+    const why = `it carries an error of the identity provider (${printable(error)}), not a code`;
+    return { kind: "refused", why };
   }
   if (!parameters.get("code")) {
     return { kind: "refused", why: "it has no code: copy the whole address" };

@@ -1,6 +1,7 @@
 /** A login whose response comes back with the browser, to this opencode's own address. */
 
 import { type Idp, authorizationUrl } from "../idp/provider.js";
+import type { Result } from "../opencode/interface.js";
 import { finish } from "../relay/collecting.js";
 import type { Discovery } from "../relay/discovery.js";
 import type { OpenedLogin } from "../relay/opening.js";
@@ -107,6 +108,23 @@ export class RedirectLogin extends RelayLogin {
     this.opens(opened);
   }
 
+  /** Remembers, for a reload, how it went: to this browser it can be said again. */
+  override end(result: Result): void {
+    if (!this.isOver && this.isTaken) {
+      const now = Date.now();
+      const kept = past.filter(({ until }) => now < until);
+      const { thumbprint } = this.secrets.keys;
+      const until = now + this.discovery.loginLifetime * 1000;
+      past = [...kept.slice(-99), { login: this, thumbprint, until, type: result.type }];
+    }
+    super.end(result);
+  }
+
+  /** True if it ended because it took too long. */
+  get wasLate(): boolean {
+    return this.why === NOT_IN_TIME;
+  }
+
   /** Ends the login when its time is over. */
   async watch(): Promise<void> {
     while (!this.isOver && Date.now() < this.deadline) {
@@ -114,6 +132,24 @@ export class RedirectLogin extends RelayLogin {
     }
     this.fail(NOT_IN_TIME);
   }
+}
+
+interface Past {
+  readonly login: RedirectLogin;
+  readonly thumbprint: string;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly type: Result["type"];
+}
+
+let past: readonly Past[] = [];
+
+/** A login that is over, to whose key a response is sealed, as far as this browser may know. */
+export function pastLogin(thumbprint: string, browser: string | undefined): Past | undefined {
+  return past.find(
+    (one) =>
+      one.thumbprint === thumbprint && Date.now() < one.until && one.login.belongsTo(browser),
+  );
 }
 
 export function redirectLogins(): RedirectLogin[] {

@@ -7,7 +7,7 @@ import { type Discovery, remember } from "../relay/discovery.js";
 import type { LoginKeys } from "../relay/keys.js";
 import type { OpenedLogin } from "../relay/opening.js";
 import { type Context, Login, liveLogins } from "./logins.js";
-import { randomText } from "./verifiers.js";
+import { challenge, randomText } from "./verifiers.js";
 
 export const NOT_IN_TIME = "the sign-in was not finished in time: begin again";
 
@@ -69,11 +69,25 @@ export class RelayLogin extends Login {
   override end(result: Result): void {
     const secrets = this.#secrets;
     this.#secrets = undefined;
+    if (secrets && this.#opened) {
+      const why = result.type === "success" ? "its sign-in was finished before" : this.why;
+      ended.unshift({ state: challenge(this.#opened.state), why: why ?? "its sign-in is over" });
+      ended.splice(ENDED);
+    }
     if (result.type === "success") remember(this.discovery);
     // Nothing more can come by way of the relay.
     if (secrets && this.#opened) void finish(this.#opened, secrets.collectVerifier);
     super.end(result);
   }
+}
+
+/** The last logins that ended, so that what comes for one too late is told why. */
+const ended: { state: string; why: string }[] = [];
+const ENDED = 100;
+
+/** Why the login of this state is over, if it was one of ours. */
+export function whyOver(state: string): string | undefined {
+  return ended.find((one) => one.state === challenge(state))?.why;
 }
 
 export function relayLogins(): RelayLogin[] {

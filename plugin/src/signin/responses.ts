@@ -3,6 +3,7 @@
 import { printable } from "../http.js";
 import type { Idp } from "../idp/provider.js";
 import { redeem } from "../idp/tokens.js";
+import { clockDiffers } from "../relay/clocks.js";
 import { signingKeys } from "../relay/keys.js";
 import { ResponseRefused, openResponse } from "../relay/sealed.js";
 import { storeAccount } from "./accounts.js";
@@ -22,7 +23,8 @@ export async function verify(
     parameters = await openResponse(sealed, secrets.keys, keys, discovery.issuer, opened.loginId);
   } catch (error) {
     if (!(error instanceof ResponseRefused)) throw error;
-    throw new Error(`the relay's response is refused: ${error.message}`);
+    const clock = clockDiffers(opened.ahead);
+    throw new Error(`the relay's response is refused: ${error.message}${clock ? `; ${clock}` : ""}`);
   }
   if (!issFits(idp, parameters)) {
     throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);

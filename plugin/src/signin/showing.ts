@@ -30,21 +30,20 @@ export function authorization(login: RelayLogin): Authorization {
     return {
       url,
       method: "code",
-      instructions:
-        "Sign in, then paste the whole address of the page that did not load, or the code that " +
-        "the relay's page shows",
+      instructions: "",
       callback: (text) => entered(login, text),
     };
   }
-  const stranded =
+  const enter =
     login.redirectUri === LOOPBACK_REDIRECT_URI
-      ? "If the page does not load in the end, choose the way with pasting. "
-      : "";
+      ? "No page loads? Paste instead. Code to enter"
+      : "Where the relay asks, enter this code";
   return {
     url,
     method: "auto",
-    // opencode's page shows what follows the last colon, and lets it be copied.
-    instructions: `${stranded}Sign in, and where the relay asks for it enter the code below: ${login.opened.pairingCode}`,
+    // opencode's page shows what follows the last colon, and lets it be copied; its terminal UI has
+    // one line left below such a link.
+    instructions: `${enter}: ${login.opened.pairingCode}`,
     callback: () => login.answered,
   };
 }

@@ -90,11 +90,46 @@ test("a response works once, however often it is sent", async () => {
   assert.ok(both.some(({ status }) => status === 200));
   for (const { status } of both) assert.ok(status === 200 || status === 409, `${status}`);
   assert.deepEqual(await callback(), OK);
-  const replayed = await browser.get(good);
-  assert.equal(replayed.status, 409);
-  assert.match(replayed.text, /This sign-in is over/);
-  assert.equal((await h.browser().get(good)).status, 409);
+  for (const reload of [1, 2]) {
+    const replayed = await browser.get(good);
+    assert.equal(replayed.status, 200, `${reload}`);
+    assert.match(replayed.text, /<h1>Signed in<\/h1>/);
+  }
+  const another = h.browser();
+  for (const cookie of [undefined, `__Host-opencode-relay=${"A".repeat(43)}`]) {
+    another.cookie = cookie;
+    const shown = await another.get(good);
+    assert.equal(shown.status, 409);
+    assert.match(shown.text, /This sign-in is over/);
+  }
   assert.equal(tokens(h), 1);
+  assert.equal(h.log.filter((line) => line.includes("stored account")).length, 1);
+});
+
+test("for its lifetime only a reload says again that it worked", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+  await using h = new Harness();
+  const [login, browser, callback] = await begun(h);
+  const good = await h.back(login, { code: "c1" });
+  assert.equal((await browser.get(good)).status, 200);
+  assert.deepEqual(await callback(), OK);
+  t.mock.timers.tick(600_000 - 1);
+  assert.equal((await browser.get(good)).status, 200);
+  t.mock.timers.tick(1);
+  assert.equal((await browser.get(good)).status, 409);
+});
+
+test("an answer that comes too late gets a page that says so, in its own browser", async () => {
+  await using h = new Harness();
+  h.relay.expiresIn = 0.3;
+  const [login, browser, callback] = await begun(h);
+  const good = await h.back(login, { code: "c1" });
+  assert.deepEqual(await callback(), FAILED);
+  const shown = await browser.get(good);
+  assert.equal(shown.status, 410);
+  assert.match(shown.text, /not finished in time/);
+  assert.equal((await h.browser().get(good)).status, 409);
+  assert.equal(tokens(h), 0);
 });
 
 test("a second response of the same login is not redeemed beside the first", async () => {
@@ -199,10 +234,33 @@ test("a code that is refused, or not there, ends the login with a page that says
     const shown = await browser.get(await h.back(login, { code }));
     assert.equal(shown.status, 500);
     assert.match(shown.text, /could not take up the account/);
+    const why = code ? /status 400, invalid_grant/ : /The reason: the response carries no code\./;
+    assert.match(shown.text, why);
     assert.deepEqual(await callback(), FAILED);
     await until(() => login.status === "finished");
     assert.equal(h.stored, undefined);
   }
+});
+
+test("a page says the reason, but no sentence from outside", async () => {
+  await using h = new Harness();
+  const [login, browser] = await begun(h);
+  const old = await browser.get(await h.back(login, { code: "c1" }, { claims: { exp: 1 } }));
+  assert.match(old.text, /The reason: .*ERR_JWT_EXPIRED/);
+  h.idp.intercept = (_seen, answer) =>
+    Boolean(answer.writeHead(400).end(JSON.stringify({ error: "call 555-0100" })));
+  const shown = await browser.get(await h.back(login, { code: "c1" }));
+  assert.equal(shown.status, 500);
+  assert.match(shown.text, /The reason: .*no OAuth error named/);
+  assert.doesNotMatch(shown.text + h.log.join(), /555-0100/);
+});
+
+test("a response too old by a clock that is off says so", async () => {
+  await using h = new Harness();
+  h.relay.behind = 20 * 60_000;
+  const [login, browser] = await begun(h);
+  const old = await h.back(login, { code: "c1" }, { claims: { exp: 1 } });
+  assert.match((await browser.get(old)).text, /clock is 20 minutes ahead of the relay/);
 });
 
 test("signing keys that cannot be read: the page is reloaded, the login lives", async () => {

@@ -59,7 +59,7 @@ test("with another provider's options set nobody is asked and nothing stored, fr
   const says = /^error opencode-relay: the option "issuer" is not offered/;
   assert.ok(h.logged(says));
   assert.match(await h.refused(0), says);
-  assert.match(await h.refused(1), says); // headless
+  assert.equal(h.hooks.auth.methods.length, 2); // and the API key
   assert.equal(h.relay.seen.length, asked);
   assert.equal(h.idp.seen.length, 0);
   assert.equal(h.stored, undefined);
@@ -74,4 +74,33 @@ test("an account that opencode does not store is a failure", async () => {
   await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), FAILED);
   assert.ok(h.logged(/opencode did not store/));
+});
+
+test("accounts are named by their email address, or else by sub", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  h.idp.claims.set("acct_1", { email: "alice@example.org", sub: "auth0|1" });
+  h.idp.claims.set("acct_2", { sub: "auth0|2" });
+  const jwt = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.`;
+  const profile = { "https://api.openai.com/profile": { email: "zoe@example.org" } };
+  h.stored = { type: "oauth", access: jwt(profile), refresh: "r", expires: 0 };
+  h.idp.accounts.set("c1", "acct_1").set("c2", "acct_2");
+  for (const code of ["c1", "c2"]) {
+    const shown = await h.auto();
+    await h.relay.release(h.relay.last, { code, iss: ISSUER });
+    assert.deepEqual(await shown.callback(), OK);
+  }
+  assert.ok(h.logged(/stored account alice@example.org, replaced account zoe@example.org$/));
+  assert.ok(h.logged(/stored account auth0\|2, replaced account alice@example.org$/));
+});
+
+test("an error of the token endpoint is named by its code, an object's too", async () => {
+  await using h = await new Harness().start();
+  h.register();
+  const error = { message: "Could not validate your token.", code: "token_expired" };
+  h.idp.intercept = (_seen, answer) => Boolean(answer.writeHead(401).end(JSON.stringify({ error })));
+  const shown = await h.auto();
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
+  assert.deepEqual(await shown.callback(), FAILED);
+  assert.ok(h.logged(/refused the code \(status 401, token_expired\)/));
 });

@@ -17,7 +17,9 @@ test("code: the localhost address is asked for, pasted, and redeemed once", asyn
   assert.deepEqual(await form.callback(` <${whole.slice(0, 60)}\n${whole.slice(60)}> `), OK);
   assert.equal(h.accountId, "acct_1");
   assert.equal(h.idp.redeemed[0]!.get("redirect_uri"), "http://localhost:1455/auth/callback");
+  // It knows of no answer, so to the relay it was given up; the log says what happened.
   await until(() => h.relay.last.status === "cancelled");
+  assert.ok(h.logged(/^info .*finished by a pasted address, past the relay: there .* cancelled$/));
 });
 
 test("a refused paste leaves the login as it is, and the right one works after it", async () => {
@@ -32,7 +34,7 @@ test("a refused paste leaves the login as it is, and the right one works after i
     [`${good}&state=${state}`, /doubled/],
     [good.replace(state, `${state.slice(0, -1)}x`), /no login under way/],
     [good.replace(/&iss=[^&]*/, "&iss=https%3A%2F%2Fevil.example"), /not from/],
-    [h.page(state, { error: "access_denied" }), /error of the identity provider/],
+    [h.page(state, { error: "access_denied" }), /error of the identity provider \(access_denied\)/],
     [h.page(state, { code: "unknown-code" }), /did not work.*invalid_grant/],
   ] as const) {
     h.log.length = 0;
@@ -65,7 +67,23 @@ test("an address is good once", async () => {
   assert.deepEqual(both, [OK, OK]);
   assert.equal(h.idp.count("POST", /token/), 1);
   assert.deepEqual(await form.callback(good), FAILED);
+  assert.ok(h.logged(/pasted address is refused: its sign-in was finished before$/));
   assert.equal(h.idp.count("POST", /token/), 1);
+});
+
+test("an address that is pasted too late is refused, and the log says that it is", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+  await using h = await new Harness().start();
+  h.idp.accounts.set("c1", "acct_1");
+  const form = await h.code();
+  const late = h.page(h.relay.last.state, { code: "c1" });
+  t.mock.timers.tick(600_001);
+  for (const again of [1, 2]) {
+    h.log.length = 0;
+    assert.deepEqual(await form.callback(late), FAILED);
+    assert.ok(h.logged(/pasted address is refused: .*not finished in time/), `${again}`);
+  }
+  assert.equal(h.idp.count("POST", /token/), 0);
 });
 
 test("a completion code is tried only on a login that is held", async () => {

@@ -6,6 +6,9 @@ import type { Seen } from "../stub.js";
 
 const HEADLESS = 1;
 
+const isOffered = (h: Harness) =>
+  h.hooks.auth.methods.some(({ label }) => label === "ChatGPT (headless)");
+
 function devices(h: Harness, answers: { status: number; body?: unknown }[]): Seen[] {
   const polls: Seen[] = [];
   h.idp.intercept = (seen, answer) => {
@@ -45,13 +48,41 @@ test("headless: the code is shown, the approval polled for and redeemed", async 
 test("headless works without a relay, and a refusal ends it", async () => {
   await using h = await new Harness().start();
   await h.load({});
-  devices(h, [{ status: 400 }]);
+  devices(h, [{ status: 400, body: { error: "expired_token" } }]);
   const shown = await h.authorize(HEADLESS);
   assert.deepEqual(await (shown.callback as () => Promise<unknown>)(), { type: "failed" });
-  assert.ok(h.logged(/refuses the device login \(status 400\)/));
+  assert.ok(h.logged(/refuses the device login \(status 400, expired_token\)/));
 });
 
-test("a device flow that is switched off is said so", async () => {
+test("a device flow that there is none of is said so, and not offered for a while", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
   await using h = await new Harness().start();
-  await assert.rejects(h.authorize(HEADLESS), /gives no device code \(status 404\)/);
+  assert.ok(isOffered(h));
+  await assert.rejects(h.authorize(HEADLESS), /gives no device code \(status 404, .*\): it has no/);
+  assert.ok(!isOffered(h));
+  await h.load({});
+  assert.ok(!isOffered(h), "opencode made the plugin anew");
+  t.mock.timers.tick(10 * 60_000);
+  assert.ok(isOffered(h));
+  devices(h, []);
+  await h.authorize(HEADLESS);
+});
+
+test("any other refusal leaves it offered", async () => {
+  await using h = await new Harness().start();
+  h.idp.intercept = (_seen, answer) => Boolean(answer.writeHead(403).end());
+  await assert.rejects(h.authorize(HEADLESS), /\(status 403, .*\): it may be switched off/);
+  assert.ok(isOffered(h));
+});
+
+test("it is not offered where the settings switch it off, or cannot be read", async () => {
+  await using h = await new Harness().start();
+  for (const headless of [false, "false", "0"]) {
+    await h.load({ headless });
+    assert.ok(!isOffered(h));
+  }
+  await h.load({ headless: "true" });
+  assert.ok(isOffered(h));
+  await h.load({ issuer: "https://idp.example" });
+  assert.deepEqual(h.hooks.auth.methods.map(({ type }) => type), ["oauth", "api"]);
 });

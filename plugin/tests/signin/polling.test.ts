@@ -14,7 +14,7 @@ test("auto: the pairing code is shown, the code redeemed once with PKCE, the acc
   h.register();
   h.idp.accounts.set("c1", "acct_1");
   const shown = await h.auto();
-  assert.match(shown.instructions, /enter the code below: K7WR-9F2D$/);
+  assert.match(shown.instructions, /^Where the relay asks, enter this code: K7WR-9F2D$/);
   const url = new URL(shown.url);
   const sent = Object.fromEntries(url.searchParams);
   assert.equal(url.origin + url.pathname, `${ISSUER}/oauth/authorize`);
@@ -240,16 +240,14 @@ test("a login that nobody finishes ends with its lifetime", async () => {
 test("the label says what to paste, and only where something is pasted", async () => {
   await using h = await new Harness().start();
   const label = () => h.hooks.auth.methods[0]!.label;
-  assert.match(
-    label(),
-    /relay: paste the address of the page that did not load, or the relay's code$/,
-  );
+  assert.match(label(), /relay: paste the failed page's address$/);
   h.register();
   const options = { relay: h.relay.origin };
   await h.load({ ...options, key: h.relay.key });
   assert.match(label(), /relay \(browser\)$/);
+  h.relay.openEnrolment = true;
   await h.load(options);
-  assert.match(label(), /paste/);
+  assert.match(label(), /relay: type the code its page shows$/);
   assert.match(h.hooks.auth.methods[1]!.label, /\(headless\)$/);
   assert.equal(h.hooks.auth.methods[2]!.type, "api");
 });

@@ -62,13 +62,16 @@ test("auto: the relay opens the login when the browser's request tells the addre
   assert.deepEqual(await shown.callback(), OK);
 });
 
-test("a configured address that is not registered fails at once, with the command", async () => {
+test("a configured address that is not registered polls, and the log has the command", async () => {
   await using h = await new Harness().redirecting(PUBLIC, []);
-  await assert.rejects(
-    h.authorize(),
-    /instances update ID --return-url https:\/\/opencode\.example\/auth\/callback/,
-  );
-  assert.ok(h.logged(/^error .*instances update ID/));
+  h.idp.accounts.set("c1", "acct_1");
+  const shown = await h.auto();
+  assert.match(shown.instructions, /: K7WR-9F2D$/);
+  const says =
+    /^warn .* polls: .*instances update ID --return-url https:\/\/opencode\.example\/auth\/callback$/;
+  assert.ok(h.logged(says), h.log.join());
+  await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
+  assert.deepEqual(await shown.callback(), OK);
   h.stored = { type: "api", key: "sk" };
   await h.hooks.dispose();
   h.stored = undefined;
@@ -92,6 +95,24 @@ test("a login opened in another way than was asked for is refused", async () => 
   assert.match((await h.authorize()).url, /auth\/start/);
   h.relay.discovery = { deliveries_supported: ["poll"] };
   await assert.rejects(h.authorize(), /not as the protocol says/);
+});
+
+test("an address with a path, or a wrong one to listen on, polls too, and the log says so", async () => {
+  await using h = await new Harness().redirecting(PUBLIC);
+  const options = { relay: h.relay.origin, key: h.relay.key };
+  for (const [wrong, says] of [
+    [{ publicUrl: `${PUBLIC}/opencode` }, /such as https:\/\/opencode\.example; under a path it is not supported/],
+    [{ publicUrl: PUBLIC, listen: "4097" }, /"listen"/],
+  ] as const) {
+    h.log.length = 0;
+    await h.load({ ...options, ...wrong });
+    assert.match(h.hooks.auth.methods[0]!.label, /via relay \(browser\)$/);
+    const shown = await h.auto();
+    assert.match(shown.instructions, /: K7WR-9F2D$/);
+    for (const when of ["publicUrl is not used for now", "publicUrl is not used, this sign-in polls"]) {
+      assert.ok(h.logged(new RegExp(`^warn .*${when}: .*${says.source}`)), h.log.join());
+    }
+  }
 });
 
 test("several people at several addresses sign in at once", async () => {
@@ -182,7 +203,7 @@ test("the label asks for a paste only where the sign-in needs one", async () => 
     return h.hooks.auth.methods[0]!.label;
   };
   assert.match(await label({ publicUrl: PUBLIC, listen: h.listen }), /via relay \(browser\)$/);
-  assert.match(await label({}), /paste/);
+  assert.match(await label({}), /type the code its page shows$/);
   h.relay.registered = [];
   assert.match(await label({ publicUrl: PUBLIC, listen: h.listen }), /paste/);
 });

@@ -1,0 +1,143 @@
+/**
+ * What opencode's list says of the relay's ways, and looking whether that is still so.
+ *
+ * opencode reads the list at once, so it is answered from what is known, and the next look begins.
+ */
+
+import { providerName } from "../idp/provider.js";
+import type { Log } from "../opencode/log.js";
+import { checkClock } from "../relay/clocks.js";
+import { recall } from "../relay/discovery.js";
+import { checkKey } from "../relay/opening.js";
+import { RelayError } from "../relay/problems.js";
+import { type Settings, SettingsError } from "../settings.js";
+import { comesBack, isRegistered, whyNoRedirect } from "./ways.js";
+
+// Of more than 52 characters opencode's terminal UI, 80 wide, shows no more.
+const PASTE = "via relay: paste the failed page's address";
+const TYPE = "via relay: type the code its page shows";
+const EITHER = "via relay: paste the address or its code";
+
+/** Milliseconds that one request of a look may take. */
+const PATIENCE = 4_000;
+/** Milliseconds after which a look is old. */
+const FRESH = 15_000;
+
+type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
+
+export class Offer {
+  readonly #settings: () => Settings;
+  readonly #whyNoListener: WhyNoListener;
+  readonly #log: Log;
+  #name = "ChatGPT";
+  #pastes = true;
+  #carried = false;
+  #typed = PASTE;
+  /** Why the relay's ways do not work, in a few words. */
+  #trouble: string | undefined;
+  #looking: Promise<void> | undefined;
+  #old = 0;
+  readonly #said = new Map<string, string | undefined>();
+
+  constructor(settings: () => Settings, whyNoListener: WhyNoListener, log: Log) {
+    this.#settings = settings;
+    this.#whyNoListener = whyNoListener;
+    this.#log = log;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The first way's label. Reading it begins a look, where the last one is old. */
+  get label(): string {
+    if (Date.now() >= this.#old) void this.look();
+    if (this.#trouble) {
+      return `${this.#name} via relay – not working: ${this.#trouble}, see opencode's log`;
+    }
+    // In the form that takes a paste opencode shows the label and nothing else of ours.
+    if (this.#pastes) return `${this.#name} ${this.#typed}`;
+    return this.#carried
+      ? `${this.#name} via relay, with its extension or catcher`
+      : `${this.#name} via relay (browser)`;
+  }
+
+  get pasting(): string {
+    return `${this.#name} ${PASTE}`;
+  }
+
+  /** True where a way with pasting is to stand beside the first: not everybody has a helper. */
+  get pastesToo(): boolean {
+    return this.#carried && !this.#pastes;
+  }
+
+  /** Looks at the settings and the relay, one look at a time. Never throws. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .then(
+        () => this.works(),
+        (error: Error) => {
+          this.#say("trouble", "error", error.message);
+          this.fails(error);
+        },
+      )
+      .finally(() => {
+        this.#looking = undefined;
+        this.#old = Date.now() + FRESH;
+      });
+    return this.#looking;
+  }
+
+  /** A sign-in through the relay has begun. */
+  works(): void {
+    if (this.#trouble) this.#log("info", "the ways via the relay work again");
+    this.#trouble = undefined;
+    this.#said.delete("trouble");
+  }
+
+  /** A sign-in through the relay could not begin, which the log has been told. */
+  fails(error: Error): void {
+    this.#said.set("trouble", error.message);
+    const known = error instanceof RelayError || error instanceof SettingsError;
+    this.#trouble = known ? error.short : undefined;
+  }
+
+  async #look(): Promise<void> {
+    const set = this.#settings();
+    this.#name = providerName(set);
+    if (this.#old === 0) {
+      this.#carried = set.catcher;
+      this.#pastes = !set.catcher;
+    }
+    // At once: the reverse proxy has nobody to send a browser to before.
+    const isPublic = await this.#isPublic(set);
+    const found = await recall(set.relay(), PATIENCE);
+    const key = await set.key();
+    const redirects = isPublic && !whyNoRedirect(found, set, key);
+    this.#pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
+    this.#carried = set.catcher && !isRegistered(found, set);
+    this.#typed = isRegistered(found, set) ? TYPE : set.catcher ? EITHER : PASTE;
+    await checkKey(found, key, PATIENCE);
+    if (!this.#pastes) checkClock(found);
+  }
+
+  /** True where browsers can come back to us. */
+  async #isPublic(set: Settings): Promise<boolean> {
+    let isSet = false;
+    let why: string | undefined;
+    try {
+      isSet = set.publicUrl() !== undefined;
+      why = isSet ? await this.#whyNoListener(set, this.#log) : undefined;
+    } catch (error) {
+      why = (error as Error).message;
+    }
+    this.#say("listener", "warn", why && `publicUrl is not used for now: ${why}`);
+    return isSet && !why;
+  }
+
+  /** Once, as long as it stays so. */
+  #say(what: string, level: "warn" | "error", message: string | undefined): void {
+    if (message && this.#said.get(what) !== message) this.#log(level, message);
+    this.#said.set(what, message);
+  }
+}
