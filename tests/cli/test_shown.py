@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +37,59 @@ def test_a_table_has_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert MARKUP in shown
     assert harmless(shown)
+
+
+HEADINGS = ["ID", "URLs"]
+LONG = [f"https://{'a' * 300}.example/{n}" for n in range(2)]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> str:
+    terminal = Terminal()
+    with contextlib.redirect_stdout(terminal):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+        print_table(HEADINGS, [["one", LONG], ["two", []], ["three", "x"]])
+    return re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "1000"])
+def test_a_pipe_gets_every_cell_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(HEADINGS, [["日本語", LONG], ["two", []]])
+    shown = capsys.readouterr().out
+    assert "│ 日本語" in shown
+    for text in LONG:
+        assert shown.count(text) == 1
+
+
+def test_a_narrow_terminal_gets_paragraphs_of_whole_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert on_terminal(monkeypatch, 40).split("\n") == [
+        "ID: one",
+        *(f"URLs: {url}" for url in LONG),
+        "",
+        "ID: two",
+        "",
+        "ID: three",
+        "URLs: x",
+        "",
+    ]
+
+
+def test_a_wide_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = on_terminal(monkeypatch, 400)
+    assert "│ one" in shown
+    assert all(url in shown for url in LONG)
 
 
 def harmless(shown: str) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from opencode_relay import program
-from opencode_relay.errors import ConfigError
-from opencode_relay.instances import Instance
+from opencode_relay.errors import ConfigError, NameTaken
+from opencode_relay.instances import Instance, name_key
 from opencode_relay.secret import Secret
 
 from .home import AsJSON, Data, Home, StackName, relay_of
@@ -20,6 +20,9 @@ from .shown import as_text, print_table
 from .stack import Stack
 
 app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
+NameOrID = Annotated[
+    str, typer.Argument(metavar="NAME_OR_ID", help="Its name or its ID; case does not count.")
+]
 ReturnURLs = Annotated[
     list[str] | None,
     typer.Option("--return-url", help="A page of the instance that takes signed redirects."),
@@ -38,14 +41,19 @@ def add(
     """Enrol an instance and show its key."""
     store = relay_of(data, stack).store
     instance, key = Instance.enrol(name, return_url or [], time.time())
-    if not asyncio.run(store.add_instance(instance)):
-        raise ConfigError(f"There is an instance named {name!r} already: take another name.")
+
+    async def enrol() -> bool:
+        _refuse_id(await store.list_instances(), name)
+        return await store.add_instance(instance)
+
+    if not asyncio.run(enrol()):
+        raise NameTaken(name)
     _show(instance, key, as_json)
 
 
 @app.command()
 def update(
-    instance_id: Annotated[str, typer.Argument(metavar="ID")],
+    name_or_id: NameOrID,
     return_url: ReturnURLs = None,
     drop_return_url: Annotated[
         list[str] | None, typer.Option("--drop-return-url", help="One that is no longer used.")
@@ -67,7 +75,25 @@ def update(
             changed, key = changed.with_new_key(time.time())
         return changed
 
-    _show(asyncio.run(_change(relay_of(data, stack), instance_id, change)), key, as_json)
+    _show(asyncio.run(_change(relay_of(data, stack), name_or_id, change)), key, as_json)
+
+
+@app.command()
+def rename(
+    name_or_id: NameOrID,
+    new: Annotated[str, typer.Argument(help="What it is called from now on.")],
+    data: Data = None,
+    stack: StackName = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Give an instance another name; its key, its URLs and its logins stay."""
+    relay = relay_of(data, stack)
+
+    async def give() -> Instance:
+        _refuse_id(await relay.store.list_instances(), new)
+        return await _change(relay, name_or_id, lambda instance: instance.with_name(new))
+
+    _show(asyncio.run(give()), None, as_json)
 
 
 @app.command("list")
@@ -83,7 +109,7 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
 
 @app.command()
 def revoke(
-    instance_id: Annotated[str, typer.Argument(metavar="ID")],
+    name_or_id: NameOrID,
     data: Data = None,
     stack: StackName = None,
     as_json: AsJSON = False,
@@ -91,33 +117,55 @@ def revoke(
     """End an instance's enrolment, and its open logins."""
     relay = relay_of(data, stack)
 
-    async def end() -> int:
-        if not await relay.store.remove_instance(instance_id):
-            raise _unknown(relay, instance_id)
-        return await relay.store.cancel_all(time.time(), instance_id=instance_id)
+    async def end() -> tuple[Instance, int]:
+        found = await _one_of(relay, name_or_id)
+        if not await relay.store.remove_instance(found.id):
+            raise _unknown(relay, name_or_id)
+        return found, await relay.store.cancel_all(time.time(), instance_id=found.id)
 
-    ended = asyncio.run(end())
+    found, ended = asyncio.run(end())
     if as_json:
-        print(json.dumps({"instance_id": instance_id, "ended_logins": ended}))
-    else:
-        print(f"Revoked {instance_id}: its key is refused from now on; open logins ended: {ended}.")
+        print(json.dumps({"instance_id": found.id, "ended_logins": ended}))
+        return
+    who = f"{found.id} ({as_text(found.name)})"
+    print(f"Revoked {who}: its key is refused from now on; open logins ended: {ended}.")
 
 
 async def _change(
-    relay: Home | Stack, instance_id: str, change: Callable[[Instance], Instance]
+    relay: Home | Stack, name_or_id: str, change: Callable[[Instance], Instance]
 ) -> Instance:
-    while True:
-        found = await relay.store.get_instance(instance_id)
-        if found is None:
-            raise _unknown(relay, instance_id)
+    found: Instance | None = await _one_of(relay, name_or_id)
+    while found:
         changed = change(found)
         if await relay.store.replace_instance(changed):
             return changed
+        found = await relay.store.get_instance(found.id)  # whatever its name is by now
+    raise _unknown(relay, name_or_id)
 
 
-def _unknown(relay: Home | Stack, instance_id: str) -> ConfigError:
+async def _one_of(relay: Home | Stack, name_or_id: str) -> Instance:
+    """Find the one that is meant. Raises ConfigError where it is none, or might be another."""
+    meant = name_key(name_or_id)
+    enrolled = await relay.store.list_instances()
+    found = [one for one in enrolled if meant in (one.id, one.name_key)]
+    if not found:
+        raise _unknown(relay, name_or_id)
+    if len(found) > 1:
+        these = " or ".join(f"{one.id} (named {one.name!r})" for one in found)
+        raise ConfigError(
+            f"{name_or_id!r} may mean {these}: give the ID or the name that only one of them has."
+        )
+    return found[0]
+
+
+def _refuse_id(enrolled: Sequence[Instance], name: str) -> None:
+    if any(one.id == name_key(name) for one in enrolled):
+        raise ConfigError(f"{name!r} is the ID of an instance: take another name.")
+
+
+def _unknown(relay: Home | Stack, name_or_id: str) -> ConfigError:
     listing = program.command("instances", "list", *relay.named)
-    return ConfigError(f"There is no instance {instance_id!r}: {listing} shows them.")
+    return ConfigError(f"There is no instance {name_or_id!r}: {listing} shows them.")
 
 
 def _public(instance: Instance) -> dict[str, Any]:

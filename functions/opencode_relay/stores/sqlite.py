@@ -22,7 +22,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from opencode_relay.errors import StoreUnavailable
+from opencode_relay.errors import NameTaken, StoreUnavailable
 from opencode_relay.files import NO_LOCKS, open_private, told
 from opencode_relay.instances import Instance
 from opencode_relay.login import (
@@ -198,12 +198,16 @@ class SQLiteStore:
     async def replace_instance(self, instance: Instance) -> bool:
         row = _row(instance)
         row["version"] = instance.version + 1
-        rows = self._run(
-            f"UPDATE instances SET {','.join(f'{name} = ?' for name in row)} "
-            "WHERE id = ? AND version = ? RETURNING id",
-            [*row.values(), instance.id, instance.version],
-        )
-        return bool(rows)
+        with _translated(self._path):
+            try:
+                done = self._db.execute(
+                    f"UPDATE instances SET {','.join(f'{name} = ?' for name in row)} "
+                    "WHERE id = ? AND version = ?",
+                    [*row.values(), instance.id, instance.version],
+                )
+            except sqlite3.IntegrityError:
+                raise NameTaken(instance.name) from None
+        return done.rowcount > 0
 
     async def remove_instance(self, instance_id: str) -> bool:
         return bool(self._run("DELETE FROM instances WHERE id = ? RETURNING id", [instance_id]))
