@@ -44,8 +44,10 @@ export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
   });
   // OpenID Connect Discovery 4.3: another issuer than the one asked is somebody else's document.
   if (found.status !== 200 || found.body["issuer"] !== issuer) {
+    const named = printable(found.body["issuer"]);
     throw new IdpError(
-      `${issuer} does not answer as the identity provider of that name: check "issuer"`,
+      `${issuer} does not answer as the identity provider of that name: check "issuer"` +
+        (named ? `, which it spells ${named}` : ""),
     );
   }
   const endpoint = (name: string): string => {

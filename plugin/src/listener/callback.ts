@@ -1,6 +1,6 @@
 /** `/auth/callback`: the browser comes back with the sealed response. */
 
-import { KeysUnavailable, recipient } from "../relay/sealed.js";
+import { KeysUnavailable, ResponseRefused, recipient } from "../relay/sealed.js";
 import { pastLogin, redirectLogins } from "../signin/redirect-login.js";
 import { redeemCode, refusal, verify } from "../signin/responses.js";
 import type { Answer } from "./page.js";
@@ -26,7 +26,9 @@ export async function callback({ parameters, browser }: Visit): Promise<Answer> 
     if (login.isOver) return pages.refusal("over", login);
     const { message } = error as Error;
     login.context.log("warn", message);
-    if (!(error instanceof KeysUnavailable)) return pages.refusal("refused", login, {}, message);
+    // Another error's message may quote what came from outside.
+    const why = error instanceof ResponseRefused ? message : undefined;
+    if (!(error instanceof KeysUnavailable)) return pages.refusal("refused", login, {}, why);
     return pages.refusal("keysUnavailable", login, { "retry-after": "5" });
   }
   if (answer.has("error")) {

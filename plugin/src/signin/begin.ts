@@ -12,7 +12,7 @@ import { poll } from "./polling.js";
 import { RedirectLogin } from "./redirect-login.js";
 import { RelayLogin } from "./relay-login.js";
 import { authorization } from "./showing.js";
-import { comesBack, noRedirect, whyNoRedirect } from "./ways.js";
+import { comesBack, misspelt, noRedirect, whyNoRedirect } from "./ways.js";
 
 /** Why no browser can reach this process, if none can. */
 type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
@@ -30,6 +30,8 @@ export async function relaySignIn(
 ): Promise<Authorization> {
   await noticeDisconnect(context.log);
   const attempt = await makeAttempt(context, settings);
+  const wrong = misspelt(attempt.discovery, settings);
+  if (wrong) context.log("warn", wrong);
   if (pastes) return await byPolling(attempt, pastes);
   let why: string | undefined;
   try {

@@ -5,7 +5,7 @@ import { collect, complete } from "../relay/collecting.js";
 import { noticeDisconnect } from "./accounts.js";
 import { parsePaste } from "./paste.js";
 import { NOT_IN_TIME, type RelayLogin, relayLogins, whyOver } from "./relay-login.js";
-import { issFits, redeemCode } from "./responses.js";
+import { issFits, issOf, redeemCode } from "./responses.js";
 import { sameText } from "./verifiers.js";
 
 /** The relay cannot tell it from a sign-in that was given up, so its own log says `cancelled`. */
@@ -35,7 +35,8 @@ export async function entered(login: RelayLogin, text: string): Promise<Result> 
     return FAILED;
   }
   if (!issFits(owner.idp, pasted.parameters)) {
-    log("warn", `the pasted address is refused: it is not from ${owner.idp.issuer} (iss)`);
+    const why = `it is not from ${owner.idp.issuer}, its iss ${issOf(pasted.parameters)}`;
+    log("warn", `the pasted address is refused: ${why}`);
     return FAILED;
   }
   try {

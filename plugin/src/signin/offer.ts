@@ -11,7 +11,7 @@ import { recall } from "../relay/discovery.js";
 import { checkKey } from "../relay/opening.js";
 import { RelayError } from "../relay/problems.js";
 import { type Settings, SettingsError } from "../settings.js";
-import { comesBack, isRegistered, whyNoRedirect } from "./ways.js";
+import { comesBack, isRegistered, misspelt, whyNoRedirect } from "./ways.js";
 
 // Of more than 52 characters opencode's terminal UI, 80 wide, shows no more.
 const PASTE = "via relay: paste the failed page's address";
@@ -112,6 +112,7 @@ export class Offer {
     // At once: the reverse proxy has nobody to send a browser to before.
     const isPublic = await this.#isPublic(set);
     const found = await recall(set.relay(), PATIENCE);
+    this.#say("issuer", "warn", misspelt(found, set));
     const key = await set.key();
     const redirects = isPublic && !whyNoRedirect(found, set, key);
     this.#pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));

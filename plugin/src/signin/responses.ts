@@ -24,10 +24,11 @@ export async function verify(
   } catch (error) {
     if (!(error instanceof ResponseRefused)) throw error;
     const clock = clockDiffers(opened.ahead);
-    throw new Error(`the relay's response is refused: ${error.message}${clock ? `; ${clock}` : ""}`);
+    const why = `the relay's response is refused: ${error.message}`;
+    throw new ResponseRefused(clock ? `${why}; ${clock}` : why);
   }
   if (!issFits(idp, parameters)) {
-    throw new Error(`the response is not from ${idp.issuer}: its iss is missing or another`);
+    throw new Error(`the response is not from ${idp.issuer}: its iss ${issOf(parameters)}`);
   }
   return parameters;
 }
@@ -47,6 +48,12 @@ export function redeemCode(login: RelayLogin, code: string | undefined): Promise
 export function issFits(idp: Idp, parameters: ReadonlyMap<string, string>): boolean {
   const iss = parameters.get("iss");
   return iss === undefined ? !idp.sendsIss : iss === idp.issuer;
+}
+
+/** How the response spells its `iss`, for the log. */
+export function issOf(parameters: ReadonlyMap<string, string>): string {
+  const iss = parameters.get("iss");
+  return iss === undefined ? "is missing" : `is ${printable(iss) || "empty"}`;
 }
 
 /** What the identity provider answered in place of a code, fit for the log. */

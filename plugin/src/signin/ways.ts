@@ -1,5 +1,6 @@
 /** Which ways a response can come here, by what the relay offers and what is set. */
 
+import { printable } from "../http.js";
 import type { Discovery } from "../relay/discovery.js";
 import type { Settings } from "../settings.js";
 
@@ -7,6 +8,24 @@ import type { Settings } from "../settings.js";
 export function isRegistered(discovery: Discovery, settings: Settings): boolean {
   return discovery.registeredClients.some(
     (client) => client.issuer === settings.issuer && client.clientId === settings.clientId,
+  );
+}
+
+/**
+ * What to correct at the relay, if it names the identity provider with a slash too many or too few:
+ * as issuers are compared character by character, it is then no registration.
+ */
+export function misspelt(discovery: Discovery, settings: Settings): string | undefined {
+  const plain = (issuer: string) => issuer.replace(/\/$/, "");
+  const near = discovery.registeredClients.find(
+    ({ issuer, clientId }) =>
+      clientId === settings.clientId && plain(issuer) === plain(settings.issuer),
+  );
+  if (!near || isRegistered(discovery, settings)) return undefined;
+  return (
+    `${discovery.issuer} counts as not registered at the identity provider, so localhost's address ` +
+    `is used: its RELAY_REGISTERED_CLIENTS spells the issuer ${printable(near.issuer)}, which calls ` +
+    `itself ${settings.issuer}`
   );
 }
 

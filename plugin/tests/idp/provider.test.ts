@@ -29,7 +29,7 @@ test("an identity provider that cannot be found is named", async (t) => {
   const asked = findIdp({ issuer: idp.origin, clientId: "c" });
   await assert.rejects(asked, (error: Error) => {
     assert.ok(error instanceof IdpError);
-    assert.match(error.message, /does not answer as the identity provider.*"issuer"/);
+    assert.match(error.message, /does not answer as the identity provider.*"issuer", which it spells https:\/\/evil\.example$/);
     return true;
   });
 });

@@ -182,6 +182,7 @@ test("stray and forged requests never harm a live login", async () => {
     const shown = await browser.get(path);
     assert.equal(shown.status, status, path);
     assert.match(shown.text, /<h1>This answer cannot be used/, path);
+    assert.doesNotMatch(shown.text, /evil/, path);
   }
   const elsewhere = await generateKeyPair("ECDH-ES", { crv: "P-256" });
   const sealTo = await exportJWK(elsewhere.publicKey);

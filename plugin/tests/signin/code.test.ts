@@ -33,7 +33,7 @@ test("a refused paste leaves the login as it is, and the right one works after i
     [`${good}&code=c2`, /doubled/],
     [`${good}&state=${state}`, /doubled/],
     [good.replace(state, `${state.slice(0, -1)}x`), /no login under way/],
-    [good.replace(/&iss=[^&]*/, "&iss=https%3A%2F%2Fevil.example"), /not from/],
+    [good.replace(/&iss=[^&]*/, "&iss=https%3A%2F%2Fevil.example"), /not from https:\/\/auth\.openai\.com, its iss is https:\/\/evil\.example$/],
     [h.page(state, { error: "access_denied" }), /error of the identity provider \(access_denied\)/],
     [h.page(state, { code: "unknown-code" }), /did not work.*invalid_grant/],
   ] as const) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 
-import { Harness, until } from "../harness.js";
+import { CLIENT_ID, Harness, ISSUER, until } from "../harness.js";
 
 const OLD = 15_000;
 const BROWSER = "ChatGPT via relay (browser)";
@@ -147,4 +147,23 @@ test("labels and sentences are one line in opencode's terminal UI, 80 wide", asy
   await fits([0]);
   await h.load({ relay: h.relay.origin, key: "ocr_wrong" });
   assert.match(labels(h)[0]!.slice(0, 52), /not working: key refused/);
+});
+
+test("an issuer with a slash too many at the relay is no silent change to localhost", async () => {
+  await using h = await new Harness().start();
+  const says =
+    /^warn .*counts as not registered.*spells the issuer https:\/\/auth\.openai\.com\/, which calls itself https:\/\/auth\.openai\.com$/;
+  h.relay.registered = [{ issuer: `${ISSUER}/`, client_id: CLIENT_ID }];
+  await h.load({ relay: h.relay.origin, key: h.relay.key });
+  assert.ok(h.logged(says), "at the start");
+  h.log.length = 0;
+  const { redirect_uri: sent } = Object.fromEntries(new URL((await h.code()).url).searchParams);
+  assert.equal(sent, "http://localhost:1455/auth/callback");
+  assert.ok(h.logged(says), "and at each sign-in");
+  h.log.length = 0;
+  h.relay.registered.push({ issuer: ISSUER, client_id: CLIENT_ID });
+  await h.auto();
+  h.relay.registered = [{ issuer: `${ISSUER}/`, client_id: "another" }];
+  await h.code();
+  assert.ok(!h.logged(says));
 });
