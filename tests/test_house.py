@@ -13,7 +13,7 @@ LONGEST = 300  # lines of a file
 MEDIAN = 100
 # From the ground up; rooms of one floor do not know each other.
 FLOORS = (
-    {"errors", "secret", "login", "names", "addresses", "events", "doorbells", "pace"},
+    {"errors", "secret", "login", "names", "addresses", "events", "doorbells", "pace", "program"},
     {"files", "outgoing"},
     {"keys", "stores", "instances", "settings"},
     {"response", "admission", "lookup", "outcomes"},

@@ -34,7 +34,7 @@ from tests.support.wire import ISSUER, bearer
 
 HERE = Path(__file__).parent
 KEY = "k" * 32
-SHARE, SHARE_OF_COMPILED = 0.6, 0.9
+SHARE, SHARE_OF_COMPILED = 0.45, 0.95
 PLAIN, COMPILED = "plain bundle, as `sam build` makes it", "plain bundle with byte code"
 Start = Callable[[], tuple[Environment, dict[str, Any], int]]
 

@@ -74,6 +74,20 @@ def secure(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
+def client(address: str) -> str:
+    """Return a client's address as it is shown and counted; "unknown" for what is none.
+
+    IPv4 where IPv6 only maps it (RFC 4291), and without a zone (RFC 4007), which may be any text.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ip.ipv4_mapped or ipaddress.IPv6Address(int(ip)))
+    return str(ip)
+
+
 def bucket(address: str) -> str:
     """Return what one caller cannot change at will: an IPv4 address, or an IPv6 /64."""
     return _network(address, 64)

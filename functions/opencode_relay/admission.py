@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import program
 from .addresses import bucket, wide_bucket
 from .errors import Refused, StoreUnavailable
 from .events import Events
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 WIDE = 4  # times the limit of an address that an IPv6 /48 has: some are one caller, some a town
+HELD_SHARE, HELD_EACH = 20, 50  # one site's part of the logins that strangers hold, and its least
 _HELD = "held"
 
 
@@ -72,7 +74,7 @@ class Admission:
                 raise Refused(
                     "instance-key-required",
                     "Send the instance key as `Authorization: Bearer ocr_…`; the relay's operator "
-                    "makes one with `opencode-relay instances add`.",
+                    f"makes one with `{program.name()} instances add NAME`.",
                 )
             await self._limit_address("open", address)
             return Caller(None, address)
@@ -104,36 +106,48 @@ class Admission:
                 raise Refused(
                     "return-url-not-allowed",
                     "return_url is not registered for this instance. The relay's operator adds it "
-                    f"with `opencode-relay instances update {instance.id} --return-url URL`.",
+                    f"with `{program.name()} instances update {instance.id} --return-url URL`.",
                 )
             return Confirmation.NONE
         if instance is None or self.strict or request.completion_code:
             return Confirmation.COMPLETION_CODE
         return Confirmation.PAIRING_CODE
 
-    async def hold(self, caller: Caller) -> None:
+    async def hold(self, caller: Caller, expires_at: float) -> None:
         """Count one more login that is held open by somebody who is not enrolled.
 
         Raises Refused `rate-limited` where there are too many: each is a row in the store, and a
-        limit by address does not bound what many addresses hold together.
+        limit by address does not bound what many addresses hold together; a share of each keeps
+        a few of them from holding all.
         """
+        ends = _minute(expires_at)
         most = self._settings.unenrolled_logins
         if caller.instance is None and most:
-            now = self._now()
-            ends = self._ends(now)
-            await self._store.hit(_HELD, ends)
-            if await self._store.count(_HELD, range(_minute(now), ends + 1)) > most:
-                await self._store.take_back(_HELD, ends)
-                raise self._too_many("held")
+            share = max(HELD_EACH, most // HELD_SHARE)
+            await self._hold(f"{_HELD} {wide_bucket(caller.address)}", ends, share)
+            try:
+                await self._hold(_HELD, ends, most)
+            except Refused:
+                await self._store.take_back(f"{_HELD} {wide_bucket(caller.address)}", ends)
+                raise
 
     async def let_go(self, over: Login) -> None:
         """Count one less, for a login that was open until now; what expires leaves by itself."""
         if over.instance_id is None and self._settings.unenrolled_logins:
+            wide = f"{_HELD} {wide_bucket(over.opened_from or '')}"
             with suppress(StoreUnavailable):  # the login is over all the same
-                await self._store.take_back(_HELD, self._ends(over.opened_at))
+                for counter in (wide, _HELD):
+                    await self._store.take_back(counter, _minute(over.expires_at))
 
-    def _ends(self, opened_at: float) -> int:
-        return _minute(opened_at + self._settings.login_lifetime)
+    async def _hold(self, counter: str, ends: int, most: int) -> None:
+        await self._store.hit(counter, ends)
+        if await self._store.count(counter, range(_minute(self._now()), ends + 1)) > most:
+            await self._store.take_back(counter, ends)
+            self._events.tell("rate_limited", "held")
+            detail = (
+                "Callers without a key hold too many logins open: try again when some are over."
+            )
+            raise Refused("rate-limited", detail, retry_after=60)
 
     async def count_code(self, address: str) -> Try:
         """Count a try at a pairing code before it is compared: of many at once few are looked at.

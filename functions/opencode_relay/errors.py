@@ -4,6 +4,7 @@ RelayError
 ├── Refused            the caller, or the person, is told why
 ├── StoreUnavailable   the store or the keys cannot be read or written just now
 └── ConfigError        the operator is told, in one sentence
+    └── NameTaken      another instance has the name
 """
 
 from __future__ import annotations
@@ -48,3 +49,10 @@ class StoreUnavailable(RelayError):  # a state of the store, told with a 503
 
 class ConfigError(RelayError):
     """A setting, a file or an argument that the operator has to mend."""
+
+
+class NameTaken(ConfigError):
+    """Another instance has the name, or one that looks like it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is an instance named {name!r} already: take another name.")

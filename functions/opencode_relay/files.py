@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from shlex import quote
 
 from .errors import ConfigError
 
@@ -57,8 +58,9 @@ def make_private(data: Path) -> dict[Path, str]:
     mode = stat.S_IMODE(data.stat().st_mode)
     if mode & 0o022:
         raise ConfigError(
-            f"Others may write to the data directory {data} (mode {mode:04o}): `chmod go-w {data}` "
-            "once nothing of theirs is in it, or name a new directory below it with RELAY_DATA."
+            f"Others may write to the data directory {data} (mode {mode:04o}): "
+            f"`chmod go-w {quote(str(data))}` once nothing of theirs is in it, or name a "
+            "new directory below it with RELAY_DATA."
         )
     repaired = {}
     for path in (data / name for name in PRIVATE):
@@ -84,5 +86,5 @@ def _close(path: Path) -> None:
     except OSError as wrong:
         raise ConfigError(
             f"Others may read or write {path}, and its mode cannot be changed ({wrong.strerror}): "
-            f"`chmod 600 {path}` as its owner."
+            f"`chmod 600 {quote(str(path))}` as its owner."
         ) from None

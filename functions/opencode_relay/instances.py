@@ -40,10 +40,7 @@ class Instance:
     @classmethod
     def enrol(cls, name: str, return_urls: list[str], now: float) -> tuple[Instance, Secret]:
         """Make an instance and its key, which is not kept. Raises ConfigError."""
-        wrong = names.display_name(name, longest=64)
-        if wrong or name.casefold() == "default":
-            wrong = wrong or "must tell a person which instance this is, so not “default”"
-            raise ConfigError(f"The name {wrong}.")
+        _check_name(name)
         urls = tuple(dict.fromkeys(addresses.return_url(url) for url in return_urls))
         instance_id = "".join(secrets.choice(_ID) for _ in range(12))
         key = _new_key(instance_id)
@@ -51,8 +48,12 @@ class Instance:
 
     @property
     def name_key(self) -> str:
-        """What must be unique: names that differ in case only look alike to a person."""
-        return unicodedata.normalize("NFKC", self.name).casefold()
+        return name_key(self.name)
+
+    def with_name(self, name: str) -> Instance:
+        """Raises ConfigError for a name that `enrol` refuses."""
+        _check_name(name)
+        return replace(self, name=name)
 
     def with_new_key(self, now: float) -> tuple[Instance, Secret]:
         key = _new_key(self.id)
@@ -78,6 +79,11 @@ class Instance:
         return same(digest, self.key_hash) or old
 
 
+def name_key(name: str) -> str:
+    """Return what must be unique: names that differ in case only look alike to a person."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def instance_id_of(key: Secret) -> str:
     """Read the instance's id off a key. Raises Refused where it is no key, or mistyped."""
     found = _KEY.fullmatch(key.reveal())
@@ -89,6 +95,13 @@ def instance_id_of(key: Secret) -> str:
             "The instance key is mistyped or cut off: its checksum does not fit. Copy it again.",
         )
     return found[1]
+
+
+def _check_name(name: str) -> None:
+    wrong = names.display_name(name, longest=64)
+    if wrong or name.casefold() == "default":
+        wrong = wrong or "must tell a person which instance this is, so not “default”"
+        raise ConfigError(f"The name {wrong}.")
 
 
 def _new_key(instance_id: str) -> Secret:

@@ -17,7 +17,7 @@ from . import login, names, pace
 from .addresses import bucket
 from .admission import Admission, Caller, OpenRequest
 from .doorbells import Doorbells, never
-from .errors import Refused
+from .errors import Refused, StoreUnavailable
 from .events import Events
 from .keys import proofs, state
 from .keys.held import Keys
@@ -69,7 +69,7 @@ class Relay:
         """Open a login for an admitted caller."""
         confirmation = self.admission.confirmation(caller, request)
         now, instance = self.now(), caller.instance
-        login_id = secrets.token_urlsafe(18)
+        login_id = secrets.token_urlsafe(16)  # 128 bits, the fewest there may be: states are long
         expires_at = int(now) + self.settings.login_lifetime
         code = names.new_code() if confirmation is Confirmation.PAIRING_CODE else None
         new = Login(
@@ -91,8 +91,12 @@ class Relay:
             pairing_hash=code and proofs.pairing_hash(self.keys, login_id, now, code),
         )
         token = state.make(self.keys, Purpose.STATE, self.issuer, login_id, now, expires_at)
-        await self.admission.hold(caller)
-        await self.store.create(new)
+        await self.admission.hold(caller, expires_at)
+        try:
+            await self.store.create(new)
+        except StoreUnavailable:
+            await self.admission.let_go(new)
+            raise
         who = new.instance_id
         self.events.tell("opened", new.confirmation, login_id=login_id, instance_id=who)
         return Opened(new, Secret(token), Secret(code) if code else None)
@@ -277,12 +281,13 @@ class Relay:
         """Carry out a change that ends waiting, and wake who waits. False: another was quicker."""
         if not await self.store.apply(found.id, change):
             return False
+        # Before anything else has its turn: "collected" follows "released" in the log.
+        self.events.tell(change.values["status"], cause, login_id=found.id)
         if change.values["status"] not in login.OPEN:
             await self.admission.let_go(found)
         if self.bells.ring(found.id):
             for _ in range(WAKING):  # who waits is answered before this caller
                 await asyncio.sleep(0)
-        self.events.tell(change.values["status"], cause, login_id=found.id)
         return True
 
 

@@ -70,9 +70,10 @@ def seal(
 def _encrypt(token: str, recipient: str) -> str:
     """Encrypt to a canonical JWK: ECDH-ES (RFC 7518 §4.6), which names no key but agrees on it.
 
-    Made here, opened by joserfc: its own making takes half as long again, its import a tenth of a
-    cold start (docs/performance.md), and it draws the ephemeral key from OpenSSL's generator, which
-    copies of a Lambda snapshot share. Random numbers are the kernel's: see `new_private_key`.
+    Made here, opened by joserfc: its own making takes half as long again, a cold start with it is
+    over what is allowed (docs/performance.md), and it draws the ephemeral key from OpenSSL's
+    generator, which copies of a Lambda snapshot share. Random numbers are the kernel's: see
+    `new_private_key`.
     """
     ephemeral = new_private_key()
     to = json.loads(recipient)

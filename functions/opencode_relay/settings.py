@@ -14,6 +14,9 @@ from .addresses import origin
 from .errors import ConfigError
 from .login import Confirmation
 
+UNIX_PEER = "unix"  # whoever may connect to the Unix socket: it has no address
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291: IPv4, on a socket for both families
+
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
@@ -35,9 +38,26 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _networks(text: str) -> tuple[str, ...]:
     try:
-        return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
+        return tuple(_network(part.strip()) for part in text.split(","))
     except ValueError as wrong:
-        raise ConfigError(f"must be CIDRs with commas between ({wrong})") from None
+        raise ConfigError(f"must be CIDRs, or unix, with commas between: {wrong!s:.150}.") from None
+
+
+def _origin(text: str) -> str:
+    try:
+        return origin(text, "")
+    except ConfigError as wrong:
+        raise ConfigError(str(wrong).lstrip(": ")) from None
+
+
+def _network(text: str) -> str:
+    if text == UNIX_PEER:
+        return text
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        low = network.network_address.ipv4_mapped
+        return f"{low}/{network.prefixlen - _MAPPED.prefixlen}"  # as the peers are shown
+    return str(network)
 
 
 def _clients(text: str) -> tuple[dict[str, str], ...]:
@@ -78,7 +98,7 @@ def _setting(default: Any, read: Callable[[str], Any], about: str) -> Any:
 class Settings:
     """One relay's settings; in the environment each is `RELAY_` and its name in capitals."""
 
-    public_url: str = _setting("", lambda t: origin(t, "it"), "the relay's own origin: its issuer")
+    public_url: str = _setting("", _origin, "the relay's own origin: its issuer")
     data: Path = field(
         default_factory=_data, metadata={"read": Path, "about": "directory of store and keys"}
     )
@@ -91,7 +111,7 @@ class Settings:
     login_lifetime: int = _setting(600, _whole(60, 1800), "seconds a login lives")
     max_wait: int = _setting(20, _whole(0, 25), "seconds a collecting request is held at most")
     trusted_proxies: tuple[str, ...] = _setting(
-        (), _networks, "CIDRs whose X-Forwarded-For is believed, commas between"
+        (), _networks, "CIDRs whose X-Forwarded-For is believed, or unix, commas between"
     )
     max_waiters: int = _setting(10_000, _whole(1, 1_000_000), "instances that wait at a time")
     open_limit: int = _setting(120, _whole(0, 1_000_000), "logins a minute per instance; 0: any")
@@ -136,7 +156,10 @@ class Settings:
             try:
                 values[one.name] = cast("Callable[[str], Any]", one.metadata["read"])(text)
             except ConfigError as wrong:
-                raise ConfigError(f"{where}: {wrong} (it is {text[:100]!r}).") from None
+                # A sentence that is whole has named the value already.
+                told = str(wrong)
+                value = "" if told.endswith(".") else f" (it is {text[:100]!r})."
+                raise ConfigError(f"{where}: {told}{value}") from None
         return cls(**values)
 
 

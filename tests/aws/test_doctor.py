@@ -3,9 +3,10 @@
 import time
 
 import httpx
-from opencode_relay.cli.doctor import Examination
+from opencode_relay.cli.doctor.checks import carry_out
+from opencode_relay.cli.doctor.relay import NEEDED, Examination
+from opencode_relay.cli.doctor.web import asking
 from opencode_relay.cli.loopback import Loopback
-from opencode_relay.client import Client
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,7 +42,7 @@ def test_doctor_finds_the_artifact_well(make_wire: MakeWire, clock: Clock) -> No
     def front(url: str) -> ASGIApp:
         return Front(make_wire, url)
 
-    with Loopback(front) as url, Client(url) as relay, httpx.Client(timeout=30) as web:
-        found = Examination(relay, web, url, has_key=False).findings()
+    with Loopback(front) as url, asking() as web:
+        found = list(carry_out(Examination(web, url).checks(), needed=NEEDED))
     assert [(one.check, one.ok, one.seen) for one in found if not one.ok] == []
-    assert len(found) == 7
+    assert len(found) == 11

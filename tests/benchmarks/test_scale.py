@@ -198,7 +198,7 @@ def test_the_schedule_is_the_codes() -> None:
 
 
 def test_the_plugins_first_question_is_the_models() -> None:
-    source = (ROOT / "plugin" / "src" / "collecting.ts").read_text()
+    source = (ROOT / "plugin" / "src" / "signin" / "polling.ts").read_text()
     assert f"const FIRST = {alternatives.FIRST};" in source
 
 

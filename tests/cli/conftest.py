@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.instances import Instances
 from tests.support.served import MakeServed, Served
 
 
@@ -25,3 +26,17 @@ def serve(data: Path, tmp_path: Path) -> Iterator[MakeServed]:
     yield start
     for served in started:
         served.kill()
+
+
+@pytest.fixture(scope="module")
+def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instances]:
+    """One `serve` for all tests of a module: each enrols instances of its own, called `name`."""
+    data, logs = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("logs")
+    served = Served(data, logs, "--name=first")
+    yield Instances(served)
+    assert served.stop() == 0
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.name)[:64].replace("[", "(").replace("]", ")")

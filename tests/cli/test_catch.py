@@ -85,6 +85,8 @@ async def test_catch_takes_no_doubled_state(browser: httpx.AsyncClient) -> None:
         {"sec-fetch-mode": "cors", "sec-fetch-dest": "empty"},
         {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
         {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+        {"sec-purpose": "prefetch;prerender"},
+        {"x-purpose": "preview"},
         {"host": "evil.example"},  # a name rebound to this machine
         {"host": "localhost:80"},
     ],

@@ -2,63 +2,17 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.served import Client, Served, run_here, run_json
+from tests.cli.instances import Instances
+from tests.support.served import run_here
 
 URL = "https://instance.example/auth/callback"
 IPV6_URL = "https://[fd00::1]/auth/callback"
 LONG_URL = "https://instance.example/" + "a" * 200
 HELD = 20  # seconds that no test here waits to the end
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One `serve` for all these tests: each enrols instances of its own."""
-    data, logs = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("logs")
-    served = Served(data, logs, "--name=first")
-    yield served
-    assert served.stop() == 0
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.node.name)[:64].replace("[", "(").replace("]", ")")
-
-
-@pytest.fixture
-def instances(served: Served) -> "Instances":
-    return Instances(served)
-
-
-class Instances:
-    """The command line, on the data directory of a running `serve`."""
-
-    def __init__(self, served: Served) -> None:
-        self.served = served
-
-    def run(self, *args: object) -> tuple[int, str, str]:
-        done = run_here("instances", *args, "--data", self.served.data)
-        return done.returncode, done.stdout, done.stderr
-
-    def json(self, *args: object) -> Any:
-        return run_json("instances", *args, "--data", self.served.data)
-
-    def refused(self, *args: object) -> str:
-        status, _, told = self.run(*args)
-        assert (status, told.count("\n")) == (1, 1), told
-        return told
-
-    def client(self, key: str) -> Client:
-        return Client(self.served, key)
-
-    def listed(self, instance_id: str) -> dict[str, Any]:
-        [found] = [i for i in self.json("list") if i["instance_id"] == instance_id]
-        return dict(found)
 
 
 def test_add_prints_id_and_key(instances: Instances, name: str) -> None:
@@ -76,16 +30,6 @@ def test_add_prints_them_for_people_too(instances: Instances, name: str) -> None
 
 def test_a_running_serve_takes_a_new_key(instances: Instances, name: str) -> None:
     instances.client(instances.json("add", name)["key"]).open()
-
-
-def test_a_name_is_unique(instances: Instances, name: str) -> None:
-    instances.json("add", name)
-    assert "take another name" in instances.refused("add", name.upper())
-
-
-@pytest.mark.parametrize("bad", ["default", "x" * 65, " x"])
-def test_a_name_tells_a_person_something(instances: Instances, bad: str) -> None:
-    assert "The name" in instances.refused("add", bad)
 
 
 def test_a_hostile_return_url_is_refused(instances: Instances, name: str) -> None:
@@ -114,10 +58,7 @@ def test_list_shows_who_is_enrolled(instances: Instances, name: str) -> None:
 def test_list_shows_whole_return_urls(instances: Instances, name: str, url: str) -> None:
     """What looks like markup is shown as it is, and nothing is cut off."""
     instances.json("add", name, "--return-url", url)
-    cells = [
-        line.split("│")[-2].strip() for line in instances.run("list")[1].split("\n") if "│" in line
-    ]
-    assert url in "".join(cells)
+    assert url in instances.run("list")[1]
 
 
 def test_list_shows_a_name_in_brackets(instances: Instances) -> None:
@@ -193,11 +134,6 @@ def test_revoke_says_what_it_ended(instances: Instances, name: str) -> None:
     assert "open logins ended: 0" in told
 
 
-@pytest.mark.parametrize("command", ["update", "revoke"])
-def test_nobody_by_that_id_is_one_sentence(instances: Instances, command: str) -> None:
-    assert "There is no instance 'nobody'" in instances.refused(command, "nobody")
-
-
-def test_the_directory_may_come_from_the_environment(served: Served) -> None:
-    done = run_here("instances", "list", "--json", RELAY_DATA=str(served.data))
+def test_the_directory_may_come_from_the_environment(instances: Instances) -> None:
+    done = run_here("instances", "list", "--json", RELAY_DATA=str(instances.served.data))
     assert "first" in [i["name"] for i in json.loads(done.stdout)]

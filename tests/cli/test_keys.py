@@ -36,9 +36,10 @@ def test_keys_are_listed_without_their_material(served: Served) -> None:
     found = run_json("keys", "list", "--data", served.data)
     assert purposes(found, "in use") == ALL
     assert {tuple(key) for key in found["keys"]} == {("purpose", "kid", "used_from", "standing")}
-    told = run_here("keys", "list", "--data", served.data).stdout
+    told = run_here("keys", "list", "--data", served.data, COLUMNS="20").stdout
     material = [k["material"] for k in json.loads((served.data / "keys.json").read_text())["keys"]]
     assert "in use" in told
+    assert not [key for key in found["keys"] if key["kid"] not in told]
     assert not [m for m in material if m in told]
 
 

@@ -147,5 +147,7 @@ def test_a_metrics_port_in_use_is_one_sentence(data: Path) -> None:
     ids=" ".join,
 )
 def test_where_no_relay_is_nothing_is_made(data: Path, command: list[str]) -> None:
-    assert "There is no relay in" in sentence(run_here(*command, "--data", data))
+    told = sentence(run_here(*command, "--data", data))
+    assert "There is no relay in" in told
+    assert f"opencode-relay serve --data {data}`" in told
     assert not data.exists()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from opencode_relay import __version__
 
-from tests.support.served import COMMAND, Client, MakeServed, environment, until
+from tests.support.served import COMMAND, Client, MakeServed, environment, run_here, until
 
 PUBLIC = "--public-url=https://relay.example"
 HELD = 20  # seconds that no test here waits to the end
@@ -210,6 +210,26 @@ def test_who_waits_is_sent_home_before_it_ends(serve: MakeServed) -> None:
     assert served.stop() == 0
     waiter.join()
     assert (answers[0].status_code, answers[0].json()) == (202, {"status": "pending"})
+
+
+# A Unix socket
+
+
+def test_on_a_unix_socket_it_serves_and_ends(serve: MakeServed, tmp_path: Path) -> None:
+    path = tmp_path / "relay.sock"
+    served = serve(f"--host=unix:{path}", PUBLIC)
+    assert mode(path) == 0o660
+    with served.http() as http:
+        assert http.get("/healthz").status_code == 200
+    assert served.stop() == 0
+    assert not path.exists()
+
+
+def test_there_it_needs_its_public_url(tmp_path: Path, data: Path) -> None:
+    done = run_here("serve", f"--host=unix:{tmp_path / 'relay.sock'}", f"--data={data}")
+    assert done.returncode == 1
+    assert "--public-url" in done.stderr
+    assert not (tmp_path / "relay.sock").exists()
 
 
 # Metrics

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from opencode_relay.cli.loopback import Loopback
-from opencode_relay.client import AsyncClient, Client, Unreachable
+from opencode_relay.client import AsyncClient, Client, ClientError, Unreachable
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
@@ -61,6 +61,23 @@ def test_plain_http_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch, name:
             assert client.discover()["issuer"] == url
         assert asyncio.run(asynchronous(url)) == url
     assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5h://127.0.0.1:1"),
+        ("HTTP_PROXY", "ftp://127.0.0.1:1"),
+        ("NO_PROXY", "[::1"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_said(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ClientError, match=name):
+            kind("http://127.0.0.1:1")
 
 
 def test_https_goes_through_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,15 @@ def test_the_relays_own_word_ends_it(
     assert slept == []
 
 
+def test_an_answer_that_was_not_held_is_no_loop(clock: Clock) -> None:
+    answers: list[Answer] = [pending(0), pending(0), problem(410, "login-declined")]
+    client = StubRelay({"response": answers}).client()
+    login = client.open()
+    with pytest.raises(LoginOver):
+        client.wait(login)
+    assert clock.naps[-2:] == [1.0, 1.0]
+
+
 def test_a_stranger_cannot_silence_it(clock: Clock) -> None:
     stub = StubRelay()
     client = stub.client()

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from opencode_relay.machine.descriptors import RESERVE
 
 from tests.support.served import PATIENCE, Client, Served, until
 
-FEW = 8
+FEW = 8  # connections that there is room for
 
 
 @pytest.fixture
@@ -27,7 +28,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def leave_few(served: Served) -> int:
     """Lower the limit of a process to a few more than it has open; return the limit."""
     process = served.process.pid
-    most = len(os.listdir(f"/proc/{process}/fd")) + FEW  # noqa: PTH208  # counted, not walked
+    used = len(os.listdir(f"/proc/{process}/fd"))  # noqa: PTH208  # counted, not walked
+    most = used + FEW + RESERVE
     resource.prlimit(process, resource.RLIMIT_NOFILE, (most, most))
     return most
 
@@ -56,12 +58,14 @@ def test_it_says_so_once_loses_nothing_and_recovers(served: Served) -> None:
     kept = http.client.HTTPConnection(where.netloc, timeout=PATIENCE)
     assert ask(kept, "/healthz") == 200
     most = leave_few(served)
-    silent = [socket.create_connection((where.hostname, where.port)) for _ in range(5 * FEW)]
-    # Who has a place goes on: the store needs no more files than it has open.
+    silent = [
+        socket.create_connection((where.hostname, where.port)) for _ in range(FEW + RESERVE // 2)
+    ]
+    # Who has a place goes on, even with what is read for the first time: here a page.
     path = f"/auth/callback?state={login['state']}&error=access_denied"
     assert ask(kept, path) == 200
     (line,) = until(lambda: said(served), "a line")
-    assert line.startswith(f"All {most} file descriptors are in use")
+    assert line.startswith(f"Of {most} file descriptors only the reserve is left")
     assert not healthy(served)
     kept.close()
     for connection in silent:

@@ -105,6 +105,23 @@ def test_what_has_expired_is_erased(house: House) -> None:
     assert kept.encryption_key is None
 
 
+def test_a_login_that_expires_is_told_of_once(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    house.ticks(1)
+    for login in (a_login(id="l" * 22), a_login(id="f" * 22)):
+        asyncio.run(house.store.create(login))
+    asyncio.run(house.store.apply("f" * 22, finish(login, house.clock())))
+    house.ticks(SWEEP)
+    assert caplog.records == []
+    house.clock.advance(600)
+    house.ticks(3 * SWEEP)
+    (told,) = caplog.records
+    assert told.getMessage() == "expired"
+    assert vars(told)["fields"] == {"outcome": "pending", "login_id": "l" * 22}
+
+
 def test_what_is_erased_is_in_no_file_a_tick_later(house: House, tmp_path: Path) -> None:
     house.ticks(1)
     for store in (house.store, house.other):

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from opencode_relay.errors import NameTaken
 from opencode_relay.instances import Instance
 from opencode_relay.stores import Store
 
@@ -78,6 +79,101 @@ async def test_an_unknown_instance_cannot_be_changed(store: Store) -> None:
     instance = an_instance()
     assert not await store.replace_instance(instance)
     assert await store.get_instance(instance.id) is None
+
+
+def named(instance: Instance, name: str) -> Instance:
+    return replace(instance, name=name)
+
+
+async def test_a_renamed_instance_is_as_it_was_but_for_its_name(store: Store) -> None:
+    instance, other = await added(store, "old", "https://a.example/x"), await added(store, "other")
+    assert await store.replace_instance(named(instance, "new"))
+    assert await store.get_instance(instance.id) == replace(instance, name="new", version=2)
+    assert await store.get_instance(other.id) == other
+
+
+async def test_a_renamed_instances_names_are_the_new_one_only(store: Store) -> None:
+    instance = await added(store, "old")
+    assert await store.replace_instance(named(instance, "new"))
+    assert not await store.add_instance(an_instance("NEW"))
+    old = await added(store, "old")
+    assert await store.remove_instance(instance.id)
+    await added(store, "new")
+    assert await store.get_instance(old.id) == old
+
+
+async def test_a_name_may_change_in_case_only(store: Store) -> None:
+    instance = await added(store)
+    assert await store.replace_instance(named(instance, "WORKSHOP"))
+    assert [one.name for one in await store.list_instances()] == ["WORKSHOP"]
+    assert not await store.add_instance(instance)
+    assert await store.remove_instance(instance.id)
+    await added(store)
+
+
+async def test_another_instances_name_is_not_taken_away(store: Store) -> None:
+    instance, other = await added(store), await added(store, "other")
+    with pytest.raises(NameTaken, match="'Other'"):
+        await store.replace_instance(named(instance, "Other"))
+    assert {one.id: one for one in await store.list_instances()} == {
+        instance.id: instance,
+        other.id: other,
+    }
+    assert not await store.add_instance(an_instance("workshop"))
+
+
+async def test_a_rename_of_what_was_changed_or_removed_moves_no_name(store: Store) -> None:
+    instance = await added(store, "old")
+    assert await store.replace_instance(instance)
+    assert not await store.replace_instance(named(instance, "new"))
+    assert await store.remove_instance(instance.id)
+    assert not await store.replace_instance(named(instance, "new"))
+    await added(store, "old")
+    await added(store, "new")
+
+
+async def test_of_two_that_are_given_a_name_at_once_one_gets_it(open_store: OpenStore) -> None:
+    one, two = open_store(), open_store()
+    instances = [await added(one, "a"), await added(one, "b")]
+    found = await asyncio.gather(
+        one.replace_instance(named(instances[0], "new")),
+        two.replace_instance(named(instances[1], "new")),
+        return_exceptions=True,
+    )
+    assert found.count(True) == 1
+    kept = instances[found.index(True)]
+    lost = instances[1 - found.index(True)]
+    assert await one.get_instance(kept.id) == replace(kept, name="new", version=2)
+    assert await one.get_instance(lost.id) == lost
+    await added(one, kept.name)
+    assert not await one.add_instance(an_instance(lost.name))
+
+
+async def test_a_rename_and_a_new_key_of_one_version_are_not_both_written(
+    open_store: OpenStore,
+) -> None:
+    one, two = open_store(), open_store()
+    instance = await added(one, "old")
+    changes = [named(instance, "new"), instance.with_new_key(NOW)[0]]
+    found = await asyncio.gather(one.replace_instance(changes[0]), two.replace_instance(changes[1]))
+    assert sorted(found) == [False, True]
+    kept = changes[found.index(True)]
+    assert await one.get_instance(instance.id) == replace(kept, version=2)
+    assert not await one.add_instance(an_instance(kept.name))
+    await added(one, "new" if kept.name == "old" else "old")
+
+
+async def test_removed_and_renamed_at_once_an_instance_is_gone(open_store: OpenStore) -> None:
+    """A revocation must not be lost to a rename, and takes both names with it."""
+    one, two = open_store(), open_store()
+    instance = await added(one, "old")
+    removed, _ = await asyncio.gather(
+        one.remove_instance(instance.id), two.replace_instance(named(instance, "new"))
+    )
+    assert removed
+    assert await one.get_instance(instance.id) is None
+    await added(one, "old")
+    await added(one, "new")
 
 
 async def test_a_removed_instance_is_gone(store: Store) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.login import REMEMBERED, Login, Status, cancel, finish, hold
+from opencode_relay.login import OPEN, REMEMBERED, Login, Status, cancel, finish, hold
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from tests.support.stores import NOW, a_full_login, a_login, an_instance
@@ -181,6 +181,22 @@ def test_sweeping_erases_what_an_expired_login_held(store: SQLiteStore) -> None:
     erased = (kept.response, kept.encryption_key, kept.pairing_hash, kept.fingerprint)
     assert erased == (None, None, None, None)
     assert kept.collect_challenge
+
+
+def test_sweeping_tells_of_each_expired_login_once(tmp_path: Path, store: SQLiteStore) -> None:
+    other = SQLiteStore(tmp_path)
+    made = {status: a_full_login(id=f"{status}-{'x' * 22}", status=status) for status in OPEN}
+    gone = {
+        status: a_login(id=f"{status}-{'x' * 22}", status=status, encryption_key=None)
+        for status in (Status.DECLINED, Status.CANCELLED, Status.FINISHED)
+    }
+    for login in (*made.values(), *gone.values()):
+        asyncio.run(store.create(login))
+    at = made[Status.HELD].expires_at
+    assert store.sweep(at - 0.001) == []
+    assert set(other.sweep(at)) == {(login.id, status) for status, login in made.items()}
+    assert store.sweep(at) == other.sweep(at) == []
+    other.close()
 
 
 def test_sweeping_leaves_what_has_not_expired(store: SQLiteStore) -> None:

@@ -104,7 +104,8 @@ class Served:
             )
         try:
             self.url = until(self._listening, "listening")
-            httpx.get(f"{self.url}/healthz", timeout=PATIENCE)  # answered: it takes signals too
+            with self.http() as http:
+                http.get("/healthz")  # answered: it takes signals too
         except (AssertionError, httpx.HTTPError):
             self.kill()
             raise
@@ -114,6 +115,13 @@ class Served:
             raise AssertionError(f"serve ended: {self.stderr}")
         found = re.search(r"listens on (\S+)\nIts URL is", self.stdout)
         return found[1] if found else None
+
+    def http(self) -> httpx.Client:
+        """Speak to it, also where it listens on a Unix socket."""
+        if not self.url.startswith("unix:"):
+            return httpx.Client(base_url=self.url, timeout=PATIENCE)
+        transport = httpx.HTTPTransport(uds=self.url.removeprefix("unix:"))
+        return httpx.Client(transport=transport, base_url="http://relay", timeout=PATIENCE)
 
     @property
     def stdout(self) -> str:
@@ -162,16 +170,18 @@ class Client:
         self.url = served.url
         self._key = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def post(
-        self, members: dict[str, str] | None = None, forwarded: str | None = None
-    ) -> httpx.Response:
+    def body(self) -> dict[str, Any]:
         self.verifier = secrets.token_urlsafe(32)
-        body = {
+        return {
             "collect_challenge": challenge_of(self.verifier),
             "encryption_key": ECKey.generate_key("P-256").as_dict(private=False),
             "name": "a test",
-            **(members or {}),
         }
+
+    def post(
+        self, members: dict[str, str] | None = None, forwarded: str | None = None
+    ) -> httpx.Response:
+        body = {**self.body(), **(members or {})}
         headers = {"X-Forwarded-For": forwarded} if forwarded else {}
         return httpx.post(f"{self.url}/v1/logins", json=body, headers=self._key | headers)
 

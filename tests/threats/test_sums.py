@@ -4,12 +4,19 @@ import asyncio
 from dataclasses import replace
 
 import httpx
+import pytest
+from opencode_relay.admission import HELD_EACH
+from opencode_relay.errors import StoreUnavailable
 
 from tests.threats.conftest import Make
 from tests.threats.stores import Asked, Yielding
 from tests.threats.world import WRONG, World
 
 NO_IDS = ("x" * 2043, "a" * 21, "a" * 65, "login%23" + "a" * 30, "a" * 23 + "é", "%00" * 24)
+
+
+async def unusable(_: object) -> None:
+    raise StoreUnavailable("out of reach")
 
 
 async def ask(world: World, address: str = "203.0.113.9") -> httpx.Response:
@@ -59,6 +66,22 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
         await world.finish(first)  # counted out once
         assert (await ask(world)).status_code == 429
         world.clock.pass_by(world.settings.login_lifetime + 60)
+        assert (await ask(world)).status_code == 201
+
+    async def test_one_site_holds_its_share_and_leaves_the_rest(self, make_world: Make) -> None:
+        world = await make_world(enrolment="open", address_limit=0)
+        site = (f"2001:db8:1:{n:x}::1" for n in range(60))
+        statuses = [(await ask(world, address)).status_code for address in site]
+        assert statuses == [201] * HELD_EACH + [429] * (60 - HELD_EACH)
+        refused = await ask(world, "2001:db8:1:ffff::1")
+        assert "hold too many logins open" in refused.json()["detail"]
+        assert (await ask(world, "2001:db8:2::1")).status_code == 201
+
+    async def test_a_login_that_was_not_stored_holds_no_place(self, make_world: Make) -> None:
+        world = await make_world(enrolment="open", address_limit=0, unenrolled_logins=1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world.store, "create", unusable)
+            assert (await ask(world)).status_code == 503
         assert (await ask(world)).status_code == 201
 
     async def test_nor_do_those_who_come_at_once(self, make_world: Make) -> None:

@@ -4,6 +4,7 @@ import pytest
 from opencode_relay.addresses import (
     MAX_RETURN_URL,
     bucket,
+    client,
     is_loopback,
     origin,
     return_url,
@@ -181,6 +182,23 @@ def test_an_address_is_counted_as_what_its_holder_cannot_change(address: str, co
     assert bucket(address) == counted
     if counted != "unknown" and "/" not in counted:
         assert wide_bucket(address) == counted
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:DB8:0::7", "2001:db8::7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("fe80::1%<script>", "fe80::1"),
+        ("::ffff:203.0.113.7%<b>", "203.0.113.7"),
+        ("<script>", "unknown"),
+        ("203.0.113.7:80", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_an_address_is_shown_in_its_one_form(address: str, shown: str) -> None:
+    assert client(address) == shown
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,9 @@ def test_without_xdg_the_data_is_in_the_home(monkeypatch: pytest.MonkeyPatch) ->
         ("max_wait", "25", 25),
         ("trusted_proxies", "10.0.0.0/8, 2001:db8::/32", ("10.0.0.0/8", "2001:db8::/32")),
         ("trusted_proxies", "127.0.0.1", ("127.0.0.1/32",)),
+        ("trusted_proxies", "::ffff:10.0.0.0/104", ("10.0.0.0/8",)),
+        ("trusted_proxies", "::/0", ("::/0",)),
+        ("trusted_proxies", "unix, 10.0.0.0/8", ("unix", "10.0.0.0/8")),
         ("max_waiters", "1", 1),
         ("open_limit", "0", 0),
         ("address_limit", "7", 7),
@@ -115,6 +118,45 @@ def test_a_wrong_setting_is_refused_by_its_name(name: str, text: str) -> None:
         Settings.load({f"RELAY_{name.upper()}": text})
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("max_wait", "x", "must be a whole number from 0 to 25 (it is 'x')."),
+        ("enrolment", "Open", "must be closed or open (it is 'Open')."),
+        (
+            "public_url",
+            "relay.example",
+            (
+                "must be an origin such as https://relay.example.com (lower case, no path, no "
+                "trailing slash, no user), not 'relay.example'."
+            ),
+        ),
+        (
+            "public_url",
+            "http://relay.example",
+            "must be https; http is for loopback only, not 'relay.example'.",
+        ),
+        (
+            "public_url",
+            "https://1.2.3",
+            "'1.2.3' is not a host name or address in canonical form.",
+        ),
+        (
+            "trusted_proxies",
+            "::1,proxy",
+            (
+                "must be CIDRs, or unix, with commas between: 'proxy' does not appear to be an "
+                "IPv4 or IPv6 network."
+            ),
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_once(name: str, text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        Settings.load({f"RELAY_{name.upper()}": text})
+    assert str(wrong.value) == f"RELAY_{name.upper()}: {told}"
+
+
 def test_an_empty_setting_is_none() -> None:
     assert Settings.load({"RELAY_MAX_WAIT": ""}).max_wait == 20
 
@@ -132,9 +174,10 @@ def test_a_flag_that_is_not_given_leaves_the_environment() -> None:
     assert Settings.load(environ, enrolment=None).enrolment == "open"
 
 
-def test_a_wrong_value_is_not_shown_at_full_length() -> None:
+@pytest.mark.parametrize("name", ["MAX_WAIT", "PUBLIC_URL", "TRUSTED_PROXIES", "ENROLMENT"])
+def test_a_wrong_value_is_not_shown_at_full_length(name: str) -> None:
     with pytest.raises(ConfigError) as told:
-        Settings.load({"RELAY_MAX_WAIT": "x" * 10_000})
+        Settings.load({f"RELAY_{name}": "x" * 10_000})
     assert len(str(told.value)) < 300
 
 

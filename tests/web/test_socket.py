@@ -83,6 +83,25 @@ def cut_off(served: Served, start: bytes, more: bytes) -> bool:
     return False
 
 
+@pytest.mark.parametrize("size", [33_000, 60_000])
+def test_a_head_that_is_too_large_is_400_in_one_piece_too(served: Served, size: int) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: %s\r\n\r\n" % (b"x" * size)
+    assert status(send(served, head)) == 400
+
+
+def test_a_large_body_in_one_piece_with_its_head_is_no_large_head(served: Served) -> None:
+    form = b"Content-Type: application/x-www-form-urlencoded\r\nOrigin: http://x\r\n"
+    head = b"POST /auth/confirm HTTP/1.1\r\nHost: x\r\n%sContent-Length: 40000\r\n\r\n" % form
+    assert status(send(served, head + b"x" * 40_000)) in {403, 413}
+
+
+def test_asking_for_websockets_logs_nothing(served: Served) -> None:
+    before = served.stderr
+    asked = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert status(send(served, asked)) == 200
+    assert "WebSocket" not in served.stderr.removeprefix(before)
+
+
 @pytest.mark.parametrize("start", ENDLESS.values(), ids=ENDLESS)
 def test_a_head_without_end_is_cut_off(served: Served, start: bytes) -> None:
     more = b"X-A: b\r\n" * 1024 if start.endswith(b"\r\n") else b"a" * 8192

@@ -1,9 +1,11 @@
 """Waiting for a release: what ends it, one waiter per login, and everybody's share."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 
 import httpx
+import pytest
 
 from tests.support.clock import Clock
 from tests.support.wire import (
@@ -53,6 +55,24 @@ async def test_an_error_of_the_idp_wakes_the_waiter(wire: Wire) -> None:
     waiter = await waiting(wire, login)
     await wire.callback(login, error="access_denied")
     assert (await answer_of(waiter)).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["pairing_code", "completion_code", "an error"])
+async def test_a_collection_is_logged_after_its_release(
+    wire: Wire, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    caplog.set_level(logging.INFO, "opencode_relay")
+    login = await wire.open(**({"confirmation": how} if how == "completion_code" else {}))
+    waiter = await waiting(wire, login)
+    if how == "an error":
+        await wire.callback(login, error="access_denied")
+    elif how == "pairing_code":
+        await wire.press(await wire.callback(login), "allow", login.pairing_code)
+    else:
+        await wire.complete(login, completion_code_of(await wire.callback(login)))
+    assert (await answer_of(waiter)).status_code == 200
+    ends = [one.getMessage() for one in caplog.records]
+    assert [end for end in ends if end in {"released", "collected"}] == ["released", "collected"]
 
 
 async def test_deny_wakes_the_waiter(wire: Wire) -> None:

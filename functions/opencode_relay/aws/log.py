@@ -47,5 +47,5 @@ class CloudWatchLog:
     def begin(self, event: dict[str, Any], context: Any) -> None:
         """Name the request in every line from now on, and no earlier one."""
         asked = event.get("requestContext", {}).get("requestId")
-        ids = {"function_request_id": context.aws_request_id, "correlation_id": asked}
-        self._logger.append_keys(**ids)
+        running = getattr(context, "aws_request_id", None)
+        self._logger.append_keys(function_request_id=running, correlation_id=asked)

@@ -13,6 +13,8 @@ import typer
 from opencode_relay import __version__
 from opencode_relay.errors import RelayError
 
+from .shown import as_text
+
 COMMANDS = ("serve", "demo", "doctor", "catch", "instances", "keys")
 
 
@@ -70,5 +72,5 @@ def main() -> None:
     try:
         command_line(*(asked or COMMANDS))()
     except (RelayError, OSError) as wrong:
-        print(f"opencode-relay: {wrong}", file=sys.stderr)
+        print(f"opencode-relay: {as_text(wrong)}", file=sys.stderr)
         sys.exit(1)

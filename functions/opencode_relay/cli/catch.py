@@ -25,7 +25,7 @@ from opencode_relay.errors import ConfigError
 from opencode_relay.keys.state import unverified_issuer
 from opencode_relay.machine.server import BoundedProtocol
 from opencode_relay.web.pages import Pages
-from opencode_relay.web.requests import parse_once
+from opencode_relay.web.requests import fetched_early, parse_once
 
 PORT = 1455
 PATH = "/auth/callback"
@@ -91,6 +91,8 @@ class Catcher:
 def _is_navigation(request: Request) -> bool:
     """Tell a person's navigation from what a page in the browser, or a rebound name, sends."""
     headers = request.headers
+    if fetched_early(headers.raw):
+        return False
     sent = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
     return sent in {_NAVIGATION, (None, None)} and headers.get("host") in _HOSTS
 

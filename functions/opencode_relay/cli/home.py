@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from opencode_relay import program
 from opencode_relay.errors import ConfigError
 from opencode_relay.files import make_private
 from opencode_relay.keys.file import KeyFile
@@ -34,10 +35,11 @@ class Home:
 
     def __init__(self, data: Path, *, make: bool = False) -> None:
         self.data = data
+        self.named = ("--data", str(data))
         if not make and not (data / "relay.db").exists():
             raise ConfigError(
-                f"There is no relay in {data}: start `opencode-relay serve` first, or name its "
-                "directory with --data."
+                f"There is no relay in {data}: start {program.command('serve', '--data', data)} "
+                "first, or name its directory with --data."
             )
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)

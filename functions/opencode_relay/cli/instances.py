@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from opencode_relay.errors import ConfigError
-from opencode_relay.instances import Instance
+from opencode_relay import program
+from opencode_relay.errors import ConfigError, NameTaken
+from opencode_relay.instances import Instance, name_key
 from opencode_relay.secret import Secret
-from opencode_relay.stores import Store
 
-from .home import AsJSON, Data, StackName, relay_of
+from .home import AsJSON, Data, Home, StackName, relay_of
+from .shown import as_text, print_table
+from .stack import Stack
 
 app = typer.Typer(help="Enrol, change and revoke instances.", no_args_is_help=True)
+NameOrID = Annotated[
+    str, typer.Argument(metavar="NAME_OR_ID", help="Its name or its ID; case does not count.")
+]
 ReturnURLs = Annotated[
     list[str] | None,
     typer.Option("--return-url", help="A page of the instance that takes signed redirects."),
@@ -38,14 +41,19 @@ def add(
     """Enrol an instance and show its key."""
     store = relay_of(data, stack).store
     instance, key = Instance.enrol(name, return_url or [], time.time())
-    if not asyncio.run(store.add_instance(instance)):
-        raise ConfigError(f"There is an instance named {name!r} already: take another name.")
+
+    async def enrol() -> bool:
+        _refuse_id(await store.list_instances(), name)
+        return await store.add_instance(instance)
+
+    if not asyncio.run(enrol()):
+        raise NameTaken(name)
     _show(instance, key, as_json)
 
 
 @app.command()
 def update(
-    instance_id: Annotated[str, typer.Argument(metavar="ID")],
+    name_or_id: NameOrID,
     return_url: ReturnURLs = None,
     drop_return_url: Annotated[
         list[str] | None, typer.Option("--drop-return-url", help="One that is no longer used.")
@@ -67,7 +75,25 @@ def update(
             changed, key = changed.with_new_key(time.time())
         return changed
 
-    _show(asyncio.run(_change(relay_of(data, stack).store, instance_id, change)), key, as_json)
+    _show(asyncio.run(_change(relay_of(data, stack), name_or_id, change)), key, as_json)
+
+
+@app.command()
+def rename(
+    name_or_id: NameOrID,
+    new: Annotated[str, typer.Argument(help="What it is called from now on.")],
+    data: Data = None,
+    stack: StackName = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Give an instance another name; its key, its URLs and its logins stay."""
+    relay = relay_of(data, stack)
+
+    async def give() -> Instance:
+        _refuse_id(await relay.store.list_instances(), new)
+        return await _change(relay, name_or_id, lambda instance: instance.with_name(new))
+
+    _show(asyncio.run(give()), None, as_json)
 
 
 @app.command("list")
@@ -75,54 +101,71 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
     """List the enrolled instances; keys are never shown again."""
     found = asyncio.run(relay_of(data, stack).store.list_instances())
     if as_json:
-        print(json.dumps([_public(instance) for instance in found], ensure_ascii=False))
+        print(json.dumps([_public(instance) for instance in found]))
         return
-    table = Table("ID", "Enrolled (UTC)")
-    for heading in ("Name", "Return URLs"):
-        table.add_column(heading, overflow="fold")  # an address cut short is another address
-    for one in found:
-        table.add_row(one.id, _day(one.created_at), one.name, "\n".join(one.return_urls))
-    Console(markup=False).print(table)  # [brackets] in a name or an IPv6 address are no markup
+    rows = [[one.id, _day(one.created_at), one.name, one.return_urls] for one in found]
+    print_table(["ID", "Enrolled (UTC)", "Name", "Return URLs"], rows)
 
 
 @app.command()
 def revoke(
-    instance_id: Annotated[str, typer.Argument(metavar="ID")],
+    name_or_id: NameOrID,
     data: Data = None,
     stack: StackName = None,
     as_json: AsJSON = False,
 ) -> None:
     """End an instance's enrolment, and its open logins."""
-    store = relay_of(data, stack).store
+    relay = relay_of(data, stack)
 
-    async def end() -> int:
-        if not await store.remove_instance(instance_id):
-            raise _unknown(instance_id)
-        return await store.cancel_all(time.time(), instance_id=instance_id)
+    async def end() -> tuple[Instance, int]:
+        found = await _one_of(relay, name_or_id)
+        if not await relay.store.remove_instance(found.id):
+            raise _unknown(relay, name_or_id)
+        return found, await relay.store.cancel_all(time.time(), instance_id=found.id)
 
-    ended = asyncio.run(end())
+    found, ended = asyncio.run(end())
     if as_json:
-        print(json.dumps({"instance_id": instance_id, "ended_logins": ended}))
-    else:
-        print(f"Revoked {instance_id}: its key is refused from now on; open logins ended: {ended}.")
+        print(json.dumps({"instance_id": found.id, "ended_logins": ended}))
+        return
+    who = f"{found.id} ({as_text(found.name)})"
+    print(f"Revoked {who}: its key is refused from now on; open logins ended: {ended}.")
 
 
 async def _change(
-    store: Store, instance_id: str, change: Callable[[Instance], Instance]
+    relay: Home | Stack, name_or_id: str, change: Callable[[Instance], Instance]
 ) -> Instance:
-    while True:
-        found = await store.get_instance(instance_id)
-        if found is None:
-            raise _unknown(instance_id)
+    found: Instance | None = await _one_of(relay, name_or_id)
+    while found:
         changed = change(found)
-        if await store.replace_instance(changed):
+        if await relay.store.replace_instance(changed):
             return changed
+        found = await relay.store.get_instance(found.id)  # whatever its name is by now
+    raise _unknown(relay, name_or_id)
 
 
-def _unknown(instance_id: str) -> ConfigError:
-    return ConfigError(
-        f"There is no instance {instance_id!r}: `opencode-relay instances list` shows them."
-    )
+async def _one_of(relay: Home | Stack, name_or_id: str) -> Instance:
+    """Find the one that is meant. Raises ConfigError where it is none, or might be another."""
+    meant = name_key(name_or_id)
+    enrolled = await relay.store.list_instances()
+    found = [one for one in enrolled if meant in (one.id, one.name_key)]
+    if not found:
+        raise _unknown(relay, name_or_id)
+    if len(found) > 1:
+        these = " or ".join(f"{one.id} (named {one.name!r})" for one in found)
+        raise ConfigError(
+            f"{name_or_id!r} may mean {these}: give the ID or the name that only one of them has."
+        )
+    return found[0]
+
+
+def _refuse_id(enrolled: Sequence[Instance], name: str) -> None:
+    if any(one.id == name_key(name) for one in enrolled):
+        raise ConfigError(f"{name!r} is the ID of an instance: take another name.")
+
+
+def _unknown(relay: Home | Stack, name_or_id: str) -> ConfigError:
+    listing = program.command("instances", "list", *relay.named)
+    return ConfigError(f"There is no instance {name_or_id!r}: {listing} shows them.")
 
 
 def _public(instance: Instance) -> dict[str, Any]:
@@ -137,11 +180,12 @@ def _public(instance: Instance) -> dict[str, Any]:
 def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
     shown = _public(instance) | ({"key": key.reveal()} if key else {})
     if as_json:
-        print(json.dumps(shown, ensure_ascii=False))
+        print(json.dumps(shown))
         return
     for name, value in shown.items():
         if name != "created_at":
-            print(f"{name:12} {' '.join(value) if isinstance(value, list) else value}")
+            text = " ".join(value) if isinstance(value, list) else value
+            print(f"{name:12} {as_text(text)}")
     if key:
         print(_KEY_NOTE)
 

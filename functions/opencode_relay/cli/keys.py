@@ -8,12 +8,11 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from opencode_relay.keys.ring import Ring
 
 from .home import AsJSON, Data, StackName, relay_of
+from .shown import print_table
 
 app = typer.Typer(help="List and rotate the relay's own keys.", no_args_is_help=True)
 
@@ -58,8 +57,13 @@ def _show(ring: Ring, as_json: bool, **more: int) -> None:
     if as_json:
         print(json.dumps({"keys": rows, **({"ended_logins": more["ended"]} if more else {})}))
         return
-    table = Table("Purpose", "Key id", "Used from (UTC)", "Standing")
-    for row in rows:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["used_from"]))
-        table.add_row(row["purpose"], row["kid"], when, row["standing"])
-    Console().print(table)
+    cells = [
+        [
+            row["purpose"],
+            row["kid"],
+            time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["used_from"])),
+            row["standing"],
+        ]
+        for row in rows
+    ]
+    print_table(["Purpose", "Key id", "Used from (UTC)", "Standing"], cells)

@@ -22,6 +22,7 @@ from opencode_relay.events import Events, log_to_stderr
 from opencode_relay.instances import Instance
 from opencode_relay.keys.held import Keys
 from opencode_relay.machine.housekeeping import Housekeeping
+from opencode_relay.machine.listener import address, listening
 from opencode_relay.machine.server import run
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
@@ -32,7 +33,9 @@ EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on, or unix:/path for a Unix socket.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
     data: Data = None,
     public_url: Annotated[
@@ -48,7 +51,7 @@ def serve(
 ) -> None:
     """Run the relay on this machine."""
     config = Settings.load(os.environ, data=data, public_url=public_url, enrolment=enrolment)
-    with _listen(host, port) as listener:
+    with listening(host, port) as listener:
         if not config.public_url:
             config = replace(config, public_url=_loopback_url(listener, host))
         log_to_stderr(config.log_level)
@@ -67,7 +70,7 @@ def serve(
         events = Events()
         relay = Relay(config, home.store, keys, events=events)
         stop_metrics = _serve_metrics(relay, events, config.metrics_port)
-        print(f"opencode-relay {__version__} listens on {_address(listener)}", flush=True)
+        print(f"opencode-relay {__version__} listens on {address(listener)}", flush=True)
         print(f"Its URL is {config.public_url}", flush=True)
         try:
             run(relay, Housekeeping(relay, home.store, home.keys), listener)
@@ -76,33 +79,13 @@ def serve(
             home.store.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OverflowError:
-        raise ConfigError(f"{port} is not a port: take one from 0 to 65535.") from None
-    except OSError as wrong:
-        raise ConfigError(
-            f"Cannot listen on {host}, port {port}: {wrong.strerror}. Is a relay running there "
-            "already? --port takes another one."
-        ) from None
-    listener.set_inheritable(True)
-    return listener
-
-
 def _loopback_url(listener: socket.socket, host: str) -> str:
     if not addresses.is_loopback(host):
         raise ConfigError(
             f"On {host} others reach this relay: name the https origin at which they do with "
             "--public-url."
         )
-    return _address(listener)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return address(listener)
 
 
 def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None]:

@@ -23,7 +23,10 @@ class Stack:
             from opencode_relay.keys.parameters import KeyParameters  # noqa: PLC0415
             from opencode_relay.stores.dynamodb import DynamoDBStore  # noqa: PLC0415
         except ImportError:
-            raise ConfigError("--stack needs `pip install 'opencode-relay[aws]'`.") from None
+            raise ConfigError(
+                "--stack needs the extra “aws”: `uv sync --extra aws` in a clone, elsewhere "
+                "`pip install 'opencode-relay[aws]'`."
+            ) from None
         try:
             session = boto3.Session()
             found = session.client("cloudformation").describe_stacks(StackName=name)
@@ -41,6 +44,7 @@ class Stack:
         }
         if not set(_OUTPUTS) <= set(outputs):
             raise ConfigError(f"The stack {name!r} is no opencode-relay: its outputs name no keys.")
+        self.named = ("--stack", name)
         self.store = DynamoDBStore(
             database, logins=outputs["LoginsTable"], instances=outputs["InstancesTable"]
         )

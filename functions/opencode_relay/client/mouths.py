@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
+import ssl
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
 from opencode_relay import outgoing
+from opencode_relay.errors import ConfigError
+from opencode_relay.outgoing import within
 
+from .errors import ClientError, Unreachable
 from .reading import Lost, Reading, request
 from .steps import Answer, Result, Send, Steps
 from .talk import Talk
 
 _Options = ParamSpec("_Options")
+_Http = TypeVar("_Http")
 _LOST = (httpx.RequestError, TimeoutError, Lost)
 
 
@@ -42,6 +45,13 @@ def _awaited(
     return say
 
 
+def _own(make: Callable[[], _Http]) -> _Http:
+    try:
+        return make()
+    except ConfigError as wrong:
+        raise ClientError(str(wrong)) from None
+
+
 class Client:
     """A relay, spoken to by blocking calls. `http` may be given, for tests or special proxies."""
 
@@ -49,7 +59,7 @@ class Client:
         self, issuer: str, *, key: str | None = None, http: httpx.Client | None = None
     ) -> None:
         self._talk = Talk(issuer, key)
-        self._http = http or outgoing.blocking()
+        self._http = http or _own(outgoing.blocking)
 
     discover = _blocking(Talk.discover)
     open = _blocking(Talk.open)
@@ -60,20 +70,26 @@ class Client:
 
     def _run(self, steps: Steps[Result]) -> Result:
         answer: Answer | None = None
+        refused: ssl.SSLCertVerificationError | None = None  # why the newest answer did not come
         while True:
             try:
                 step = steps.send(answer)
             except StopIteration as end:
                 result: Result = end.value
                 return result
+            except Unreachable:
+                if refused is None:
+                    raise
+                told = outgoing.told(self._talk.issuer, refused)
+                raise Unreachable(told) from None
             answer = None
             if not isinstance(step, Send):
                 time.sleep(step)
                 continue
             try:
-                answer = _within(step.timeout, functools.partial(self._ask, step))
-            except _LOST:
-                continue
+                answer, refused = within(step.timeout, functools.partial(self._ask, step)), None
+            except _LOST as wrong:
+                refused = outgoing.refused_certificate(wrong)
 
     def _ask(self, step: Send) -> Answer:
         sent = request(self._http, self._talk.issuer, step)
@@ -100,7 +116,7 @@ class AsyncClient:
         self, issuer: str, *, key: str | None = None, http: httpx.AsyncClient | None = None
     ) -> None:
         self._talk = Talk(issuer, key)
-        self._http = http or outgoing.asynchronous()
+        self._http = http or _own(outgoing.asynchronous)
 
     discover = _awaited(Talk.discover)
     open = _awaited(Talk.open)
@@ -111,21 +127,27 @@ class AsyncClient:
 
     async def _run(self, steps: Steps[Result]) -> Result:
         answer: Answer | None = None
+        refused: ssl.SSLCertVerificationError | None = None  # why the newest answer did not come
         while True:
             try:
                 step = steps.send(answer)
             except StopIteration as end:
                 result: Result = end.value
                 return result
+            except Unreachable:
+                if refused is None:
+                    raise
+                told = await asyncio.to_thread(outgoing.told, self._talk.issuer, refused)
+                raise Unreachable(told) from None
             answer = None
             if not isinstance(step, Send):
                 await asyncio.sleep(step)
                 continue
             try:
                 async with asyncio.timeout(step.timeout):
-                    answer = await self._ask(step)
-            except _LOST:
-                continue
+                    answer, refused = await self._ask(step), None
+            except _LOST as wrong:
+                refused = outgoing.refused_certificate(wrong)
 
     async def _ask(self, step: Send) -> Answer:
         sent = request(self._http, self._talk.issuer, step)
@@ -143,21 +165,3 @@ class AsyncClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
-
-
-def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """Give up on the whole of it after so many seconds; raises TimeoutError.
-
-    httpx bounds each read, and a server that sends a byte now and then would hold us for good. The
-    thread that is given up dies with its connection, or with the process.
-    """
-    future: Future[Answer] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(ask())
-        except BaseException as wrong:  # noqa: BLE001  # raised where it is waited for
-            future.set_exception(wrong)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result(seconds)

@@ -33,6 +33,7 @@ from .steps import Answer, OpenLogin, Send, Steps
 
 _SLOWEST = 30.0  # seconds between two tries at most
 _FIRST = 8  # seconds from opening to the first question, where the relay does not hold it
+_HELD = 1.0  # seconds: an answer that comes sooner was not held
 _LAST_CALL = 60  # seconds after expiry in which a release of the last moment can be collected
 _LONGEST_LOGIN = 86_400  # seconds; relays give 1,800 at most
 _LONGEST_WAIT = 60  # seconds; relays hold a question for 25 at most
@@ -100,12 +101,14 @@ class Talk:
         body = {name: value for name, value in body.items() if value is not None}
         path = self._path(found["logins_endpoint"])
         answer = self._object((yield Send("POST", path, self._key, body)), 201)
+        if member(answer, "redirect_uri", str) != found["redirect_uri"]:
+            raise NotARelay(f"{self.issuer} names another redirect_uri than its discovery does.")
         code = member(answer, "pairing_code", str) if "pairing_code" in answer else None
         now = time.monotonic()
         return OpenLogin(
             login_id=text(answer, "login_id", "[A-Za-z0-9_-]{22,64}"),
             state=Secret(member(answer, "state", str)),
-            redirect_uri=member(answer, "redirect_uri", str),
+            redirect_uri=found["redirect_uri"],
             confirmation=member(answer, "confirmation", str),
             pairing_code=Secret(code) if code else None,
             opened_at=now,
@@ -130,6 +133,7 @@ class Talk:
         pause = 0.0
         while True:
             wait = max(0, min(login.max_wait, math.ceil(until - time.monotonic())))
+            asked = time.monotonic()
             answer = yield Send(
                 "GET",
                 f"/v1/logins/{login.login_id}/response",
@@ -145,6 +149,8 @@ class Talk:
                 answer = None  # no relay's answer, or its keys could not be fetched
             if answer and is_pending(answer):
                 pause, again = 0.0, retry_after(answer, 1)
+                if time.monotonic() - asked < _HELD:  # nobody was held: 0 would be a loop
+                    again = max(again, _HELD)
             else:
                 if answer and (refused := relays_own_end(answer, self.issuer)):
                     raise refused

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
-import socket
 
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
 from opencode_relay.relay import Relay
 from opencode_relay.stores.sqlite import SQLiteStore
+
+from . import descriptors
 
 TICK = 1  # seconds: what another process changed is taken up, what is erased is gone, within two
 SWEEP = 10  # ticks between two erasures of what has expired
@@ -44,7 +44,7 @@ class Housekeeping:
     def tick(self) -> None:
         """Raises StoreUnavailable; the next tick tries again."""
         ticks, self._ticks = self._ticks, self._ticks + 1
-        if ticks >= self._may_say and _no_descriptors():
+        if ticks >= self._may_say and descriptors.exhausted():
             self._may_say = ticks + SAY_AGAIN
             self._say_no_descriptors()
         writes = self._store.foreign_writes()
@@ -52,7 +52,8 @@ class Housekeeping:
             self._writes = writes
             self._relay.bells.ring_all()
         if ticks % SWEEP == 0:
-            self._store.sweep(self._relay.now())
+            for login_id, was in self._store.sweep(self._relay.now()):
+                self._relay.events.tell("expired", was, login_id=login_id)
         self._empty_log()
         # Last, for the old ring stays good when this fails, and nothing else may wait for it.
         if ticks % ROTATE == 0 and self._keyfile.rotate_if_due():
@@ -69,18 +70,9 @@ class Housekeeping:
             logging.getLogger("opencode_relay").warning("erasure_held_up", extra={"fields": fields})
 
     def _say_no_descriptors(self) -> None:
-        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         detail = (
-            f"All {most} file descriptors are in use: new connections are closed unanswered until "
-            "some end. `ulimit -Hn`, or LimitNOFILE of systemd, allows more."
+            f"Of {descriptors.limit()} file descriptors only the reserve is left: new connections "
+            "are closed unanswered until some end. `ulimit -Hn`, or LimitNOFILE of systemd, allows "
+            "more."
         )
         self._relay.events.tell("descriptors_exhausted", level=logging.ERROR, detail=detail)
-
-
-def _no_descriptors() -> bool:
-    """Try for one: uvloop closes the connections that it cannot take, and tells nobody."""
-    try:
-        socket.socket().close()
-    except OSError:
-        return True
-    return False

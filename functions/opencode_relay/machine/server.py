@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import resource
 import signal
 import socket
@@ -13,12 +12,14 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from opencode_relay.keys.p256 import new_private_key, public_jwk
+from opencode_relay import addresses
 from opencode_relay.relay import Relay
-from opencode_relay.response import seal
+from opencode_relay.settings import UNIX_PEER
 from opencode_relay.web.app import make_app
 
+from . import descriptors
 from .housekeeping import Housekeeping
+from .proxies import behind
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
 DEADLINE = 15  # seconds for a head, then for a body, and for taking an answer; uvicorn has none
@@ -34,25 +35,43 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # No attributes like the others: from the 31st on CPython would keep all of them in a dict of
     # each connection's own, and thousands wait.
-    __slots__ = ("_ends", "_head", "_whole")
+    __slots__ = ("_ends", "_fields", "_head", "_whole")
 
     _ends: asyncio.TimerHandle | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._head = 0
+        self._head = self._fields = 0
         self._whole = False  # whether all of the newest message is here
         self._ends = None
         super().connection_made(transport)
+        if self.client is None:
+            if transport.get_extra_info("socket").family == socket.AF_UNIX:
+                self.client = (UNIX_PEER, 0)
+        elif self.client[0].startswith("::ffff:"):
+            # On a socket for both families: proxies are named by their IPv4 address.
+            self.client = (addresses.client(self.client[0]), self.client[1])
         self._watch()
+        if descriptors.scarce(transport.get_extra_info("socket")):
+            transport.abort()  # or the next key, page or import could not be read
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        self._head = 0
         self._whole = False
+        self._fields = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._fields += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += len(name) + len(value)
+        if self._fields > MAX_HEAD:  # one that comes in a single piece
+            raise ValueError("the head is too large")  # ends the parser, and that the connection
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._unwatch()  # the body's time is its own
@@ -63,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._head = 0
         self._whole = True
         super().on_message_complete()
 
@@ -72,6 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
         self._watch()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: any stranger can ask for WebSockets, and uvicorn's advice would mislead."""
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -129,15 +152,12 @@ class _Server(uvicorn.Server):
 def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
-    _rehearse(relay)
-    proxies = list(relay.settings.trusted_proxies)
     config = uvicorn.Config(
-        make_app(relay),
+        behind(relay.settings.trusted_proxies, make_app(relay), relay.events),
         http=BoundedProtocol,
         log_config=None,
         access_log=False,  # its lines hold queries, and a query holds a code
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
+        proxy_headers=False,  # `behind` does that
         server_header=False,
         lifespan="off",
         ws="none",
@@ -162,16 +182,6 @@ def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
     signal.signal(signal.SIGINT, end)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve())
-
-
-def _rehearse(relay: Relay) -> None:
-    """Seal once: libraries import parts of themselves when they are first used.
-
-    By then all descriptors may be in use, and no file can be opened.
-    """
-    key = json.dumps(public_jwk(new_private_key().public_key()))
-    now, issuer = relay.now(), relay.issuer
-    seal(relay.keys, issuer=issuer, login_id="-", encryption_key=key, params={}, now=now, exp=now)
 
 
 def _allow_many_connections() -> None:

@@ -58,10 +58,16 @@ class Store(Protocol):
     async def list_instances(self) -> Sequence[Instance]: ...
 
     async def replace_instance(self, instance: Instance) -> bool:
-        """Write an instance over its `version`; False where another writer was quicker."""
+        """Write an instance over its `version`; False where another writer was quicker.
+
+        Its name may be another: the old one is free from then on. Raises NameTaken, and changes
+        nothing, where another instance has the new one.
+        """
         ...
 
-    async def remove_instance(self, instance_id: str) -> bool: ...
+    async def remove_instance(self, instance_id: str) -> bool:
+        """Remove an instance, whatever others write to it; False where there is none."""
+        ...
 
     async def check(self) -> None:
         """Read from the store, for the health endpoint."""

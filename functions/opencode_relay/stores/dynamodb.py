@@ -9,28 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from opencode_relay.errors import StoreUnavailable
+from opencode_relay.errors import NameTaken, StoreUnavailable
 from opencode_relay.instances import Instance
-from opencode_relay.login import (
-    MAX_TRIES,
-    OPEN,
-    OVER,
-    REMEMBERED,
-    Change,
-    Confirmation,
-    Delivery,
-    Login,
-    Status,
-)
+from opencode_relay.login import MAX_TRIES, OPEN, OVER, REMEMBERED, Change, Login, Status
 
-Item = dict[str, Any]
+from .items import Item, instance_item, instance_of, item_of, key_of, login_item, login_of
+
 Result = TypeVar("Result")
 _COUNTED = 120  # seconds that a minute's counter is kept
 _THERE = "#status = :when AND expires_at > :now"
@@ -54,13 +45,13 @@ class DynamoDBStore:
         await self._conditional(
             self._db.put_item,
             TableName=self._logins,
-            Item=_login_item(login),
+            Item=login_item(login),
             ConditionExpression="attribute_not_exists(pk)",
         )
 
     async def get(self, login_id: str) -> Login | None:
         item = await self._get(self._logins, f"login#{login_id}")
-        return _login(item) if item else None
+        return login_of(item) if item else None
 
     async def apply(self, login_id: str, change: Change) -> bool:
         values: Item = {":when": str(change.when), ":now": change.now}
@@ -79,12 +70,12 @@ class DynamoDBStore:
         done = await self._conditional(
             self._db.update_item,
             TableName=self._logins,
-            Key=_key(f"login#{login_id}"),
+            Key=key_of(f"login#{login_id}"),
             ConditionExpression=_THERE,
             UpdateExpression=(f"SET {', '.join(sets)}" if sets else "")
             + (f" REMOVE {', '.join(removes)}" if removes else ""),
             ExpressionAttributeNames=names,
-            ExpressionAttributeValues=_item(values),
+            ExpressionAttributeValues=item_of(values),
         )
         return done is not None
 
@@ -93,11 +84,11 @@ class DynamoDBStore:
         done = await self._conditional(
             self._db.update_item,
             TableName=self._logins,
-            Key=_key(f"login#{login_id}"),
+            Key=key_of(f"login#{login_id}"),
             ConditionExpression=f"{_THERE} AND tries < :most",
             UpdateExpression="SET tries = tries + :one",
             ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues=_item(values),
+            ExpressionAttributeValues=item_of(values),
             ReturnValues="UPDATED_NEW",
         )
         return int(done["Attributes"]["tries"]["N"]) if done else None
@@ -106,7 +97,7 @@ class DynamoDBStore:
         """Cancel open logins one by one: an operator's rare act, worth no index on every login."""
         cancelled = 0
         for item in await self._scan(self._logins, "login#"):
-            login = _login(item)
+            login = login_of(item)
             mine = instance_id is None or login.instance_id == instance_id
             if mine and login.status in OPEN and login.expires_at > now:
                 change = Change(login.status, now, {**OVER, "status": Status.CANCELLED})
@@ -117,10 +108,10 @@ class DynamoDBStore:
         done = await self._call(
             self._db.update_item,
             TableName=self._logins,
-            Key=_key(f"count#{counter}#{minute}"),
+            Key=key_of(f"count#{counter}#{minute}"),
             UpdateExpression="ADD n :one SET #ttl = :ttl",
             ExpressionAttributeNames={"#ttl": "ttl"},
-            ExpressionAttributeValues=_item({":one": 1, ":ttl": minute * 60 + _COUNTED}),
+            ExpressionAttributeValues=item_of({":one": 1, ":ttl": minute * 60 + _COUNTED}),
             ReturnValues="UPDATED_NEW",
         )
         return int(done["Attributes"]["n"]["N"])
@@ -129,10 +120,10 @@ class DynamoDBStore:
         await self._conditional(
             self._db.update_item,
             TableName=self._logins,
-            Key=_key(f"count#{counter}#{minute}"),
+            Key=key_of(f"count#{counter}#{minute}"),
             ConditionExpression="n > :none",
             UpdateExpression="ADD n :less",
-            ExpressionAttributeValues=_item({":none": 0, ":less": -1}),
+            ExpressionAttributeValues=item_of({":none": 0, ":less": -1}),
         )
 
     async def count(self, counter: str, minutes: range) -> int:
@@ -141,52 +132,61 @@ class DynamoDBStore:
         return sum(int(item["n"]["N"]) for item in found if item)
 
     async def add_instance(self, instance: Instance) -> bool:
-        new = "attribute_not_exists(pk)"
-        name = {"pk": f"name#{instance.name_key}", "id": instance.id}
-        puts = [
-            {"Put": {"TableName": self._instances, "Item": item, "ConditionExpression": new}}
-            for item in (_item(name), _instance_item(instance))
-        ]
-        return bool(await self._conditional(self._db.transact_write_items, TransactItems=puts))
+        new = {"ConditionExpression": "attribute_not_exists(pk)"}
+        return await self._transact(
+            {"Put": {"Item": _name_item(instance), **new}},
+            {"Put": {"Item": instance_item(instance), **new}},
+        )
 
     async def get_instance(self, instance_id: str) -> Instance | None:
         item = await self._get(self._instances, f"instance#{instance_id}")
-        return _instance(item) if item else None
+        return instance_of(item) if item else None
 
     async def list_instances(self) -> Sequence[Instance]:
         found = await self._scan(self._instances, "instance#")
-        return sorted((_instance(item) for item in found), key=lambda one: one.name)
+        return sorted((instance_of(item) for item in found), key=lambda one: one.name)
 
     async def replace_instance(self, instance: Instance) -> bool:
-        newer = replace(instance, version=instance.version + 1)
-        done = await self._conditional(
-            self._db.put_item,
-            TableName=self._instances,
-            Item=_instance_item(newer),
-            ConditionExpression="version = :old",
-            ExpressionAttributeValues=_item({":old": instance.version}),
-        )
-        return done is not None
-
-    async def remove_instance(self, instance_id: str) -> bool:
-        found = await self.get_instance(instance_id)
+        found = await self.get_instance(instance.id)
         if found is None:
             return False
-        keys = (f"instance#{instance_id}", f"name#{found.name_key}")
-        there = "attribute_exists(pk)"
-        table = self._instances
-        deletes = [
-            {"Delete": {"TableName": table, "Key": _key(pk), "ConditionExpression": there}}
-            for pk in keys
-        ]
-        return bool(await self._conditional(self._db.transact_write_items, TransactItems=deletes))
+        newer = replace(instance, version=instance.version + 1)
+        writes: list[Item] = [{"Put": {"Item": instance_item(newer), **_is_still(instance)}}]
+        # As long as the version holds, so does the name that was read: they are written as one.
+        if newer.name_key != found.name_key:
+            if await self._get(self._instances, _name_pk(newer)):
+                raise NameTaken(newer.name)
+            new = {"ConditionExpression": "attribute_not_exists(pk)"}
+            writes += [
+                {"Put": {"Item": _name_item(newer), **new}},
+                {"Delete": {"Key": key_of(_name_pk(found))}},
+            ]
+        return await self._transact(*writes)
+
+    async def remove_instance(self, instance_id: str) -> bool:
+        while found := await self.get_instance(instance_id):
+            if await self._transact(
+                {"Delete": {"Key": key_of(f"instance#{instance_id}"), **_is_still(found)}},
+                {"Delete": {"Key": key_of(_name_pk(found))}},
+            ):
+                return True
+        return False
 
     async def check(self) -> None:
         await self._get(self._logins, "count#health#0")
 
+    async def _transact(self, *writes: Item) -> bool:
+        """Make writes to the instances' table, all or none; False where a condition fails."""
+        items = [
+            {kind: {"TableName": self._instances, **write}}
+            for one in writes
+            for kind, write in one.items()
+        ]
+        return bool(await self._conditional(self._db.transact_write_items, TransactItems=items))
+
     async def _get(self, table: str, pk: str) -> Item | None:
         found = await self._call(
-            self._db.get_item, TableName=table, Key=_key(pk), ConsistentRead=True
+            self._db.get_item, TableName=table, Key=key_of(pk), ConsistentRead=True
         )
         item: Item | None = found.get("Item")
         return item
@@ -197,7 +197,7 @@ class DynamoDBStore:
             "TableName": table,
             "ConsistentRead": True,
             "FilterExpression": "begins_with(pk, :prefix)",
-            "ExpressionAttributeValues": _item({":prefix": prefix}),
+            "ExpressionAttributeValues": item_of({":prefix": prefix}),
         }
         while True:
             page = await self._call(self._db.scan, **asked)
@@ -223,11 +223,27 @@ class DynamoDBStore:
                 raise
 
 
+def _name_pk(instance: Instance) -> str:
+    return f"name#{instance.name_key}"
+
+
+def _name_item(instance: Instance) -> Item:
+    return item_of({"pk": _name_pk(instance), "id": instance.id})
+
+
+def _is_still(instance: Instance) -> Item:
+    return {
+        "ConditionExpression": "version = :old",
+        "ExpressionAttributeValues": item_of({":old": instance.version}),
+    }
+
+
 def _condition_failed(wrong: ClientError) -> bool:
     error: str = wrong.response["Error"]["Code"]
     if error == "TransactionCanceledException":
         reasons: list[Item] = wrong.response.get("CancellationReasons", [])
-        return any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)
+        lost = {"ConditionalCheckFailed", "TransactionConflict"}  # before, or just now
+        return any(reason.get("Code") in lost for reason in reasons)
     return error == "ConditionalCheckFailedException"
 
 
@@ -241,54 +257,3 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailable(f"DynamoDB refuses: {code}.") from None
     except (BotoCoreError, TimeoutError) as wrong:
         raise StoreUnavailable(f"DynamoDB cannot be reached: {type(wrong).__name__}.") from None
-
-
-def _key(pk: str) -> Item:
-    return {"pk": {"S": pk}}
-
-
-def _item(values: Mapping[str, Any]) -> Item:
-    """Write values as DynamoDB has them; None is left out."""
-    return {name: _value(value) for name, value in values.items() if value is not None}
-
-
-def _value(value: object) -> Item:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int | float):
-        return {"N": repr(value)}
-    if isinstance(value, tuple):
-        return {"L": [{"S": part} for part in value]}
-    return {"S": str(value)}
-
-
-def _read(item: Item, name: str, default: object) -> Any:
-    if name not in item:
-        return default
-    [(kind, value)] = item[name].items()
-    if kind == "N":
-        return float(value) if "." in value else int(value)
-    return tuple(part["S"] for part in value) if kind == "L" else value
-
-
-def _login_item(login: Login) -> Item:
-    values = {f.name: getattr(login, f.name) for f in fields(Login)}
-    ttl = int(login.expires_at) + REMEMBERED
-    return _item({**values, "pk": f"login#{login.id}", "ttl": ttl})
-
-
-def _login(item: Item) -> Login:
-    values = {f.name: _read(item, f.name, None) for f in fields(Login)}
-    values["status"] = Status(values["status"])
-    values["delivery"] = Delivery(values["delivery"])
-    values["confirmation"] = Confirmation(values["confirmation"])
-    return Login(**values)
-
-
-def _instance_item(instance: Instance) -> Item:
-    values = {f.name: getattr(instance, f.name) for f in fields(Instance)}
-    return _item({**values, "pk": f"instance#{instance.id}"})
-
-
-def _instance(item: Item) -> Instance:
-    return Instance(**{f.name: _read(item, f.name, None) for f in fields(Instance)})

@@ -22,7 +22,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from opencode_relay.errors import StoreUnavailable
+from opencode_relay.errors import NameTaken, StoreUnavailable
 from opencode_relay.files import NO_LOCKS, open_private, told
 from opencode_relay.instances import Instance
 from opencode_relay.login import (
@@ -198,12 +198,16 @@ class SQLiteStore:
     async def replace_instance(self, instance: Instance) -> bool:
         row = _row(instance)
         row["version"] = instance.version + 1
-        rows = self._run(
-            f"UPDATE instances SET {','.join(f'{name} = ?' for name in row)} "
-            "WHERE id = ? AND version = ? RETURNING id",
-            [*row.values(), instance.id, instance.version],
-        )
-        return bool(rows)
+        with _translated(self._path):
+            try:
+                done = self._db.execute(
+                    f"UPDATE instances SET {','.join(f'{name} = ?' for name in row)} "
+                    "WHERE id = ? AND version = ?",
+                    [*row.values(), instance.id, instance.version],
+                )
+            except sqlite3.IntegrityError:
+                raise NameTaken(instance.name) from None
+        return done.rowcount > 0
 
     async def remove_instance(self, instance_id: str) -> bool:
         return bool(self._run("DELETE FROM instances WHERE id = ? RETURNING id", [instance_id]))
@@ -215,13 +219,17 @@ class SQLiteStore:
         """Return a number that is another one after another process has written."""
         return int(self._run("PRAGMA data_version", [])[0][0])
 
-    def sweep(self, now: float) -> None:
-        """Erase what expired logins held, and forget them when nobody may ask any more."""
+    def sweep(self, now: float) -> list[tuple[str, Status]]:
+        """Erase what expired logins held, and forget them when nobody may ask any more.
+
+        Returns those that expired, by whichever process it is that sweeps first: id, and status.
+        """
         sets = ",".join(f"{name} = NULL" for name in _SECRETS)
         over = "expires_at <= ? AND encryption_key IS NOT NULL"
-        self._run(f"UPDATE logins SET {sets} WHERE {over}", [now])
+        rows = self._run(f"UPDATE logins SET {sets} WHERE {over} RETURNING id, status", [now])
         self._run("DELETE FROM logins WHERE expires_at <= ?", [now - REMEMBERED])
         self._run("DELETE FROM counters WHERE minute < ?", [int(now // 60) - 1])
+        return [(row["id"], Status(row["status"])) for row in rows]
 
     def empty_log(self) -> bool:
         """Take what was erased out of the write-ahead log, whichever process erased it.

@@ -120,7 +120,6 @@ class Endpoint:
 def make_app(relay: Relay) -> ASGIApp:
     """Build the whole app of a relay."""
     browser, api = _browser(relay), API(relay)
-    browser.pages.load()  # a machine may have no descriptor left when the first page is due
     routes = [*browser.routes(), *api.login_routes(), *api.public_routes()]
     return _make(relay, routes, browser)
 

@@ -85,11 +85,6 @@ class Pages:
         self._templates.loader = FileSystemLoader(_TEMPLATES)
         self._templates.compile_templates(COMPILED, ["html"], zip=None, ignore_errors=False)
 
-    def load(self) -> None:
-        """Read every template now: no page opens a file later."""
-        for template in _TEMPLATES.glob("*.html"):
-            self._templates.get_template(template.name)
-
     def confirm(
         self, about: About, *, response: str, token: str, wrong_code: bool = False
     ) -> HTMLResponse:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from opencode_relay import addresses
 from opencode_relay.errors import Refused
 from opencode_relay.secret import Secret
 
@@ -65,8 +66,11 @@ def wait_seconds(request: Request, most: int) -> int:
 
 
 def client_address(request: Request) -> str:
-    """The peer's address, which uvicorn has already replaced behind a trusted proxy."""
-    return request.client.host if request.client else "unknown"
+    """The peer's address, which uvicorn has already replaced behind a trusted proxy.
+
+    That takes a port off, and otherwise gives what the header says, which may be any text.
+    """
+    return addresses.client(request.client.host) if request.client else "unknown"
 
 
 def fetched_early(headers: Iterable[tuple[bytes, bytes]]) -> bool:

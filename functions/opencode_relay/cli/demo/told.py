@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+from opencode_relay.cli.shown import as_text
 from opencode_relay.errors import RelayError
 from opencode_relay.secret import Secret
 
@@ -29,7 +30,7 @@ class Told:
         if not self._as_json:
             print(f"{len(self._steps):2}. {who} {what}")
             for name, value in shown.items():
-                print(f"      {name}: {value}")
+                print(f"      {name}: {as_text(value)}")
 
     def ask(self, words: str) -> None:
         """Tell the person who plays what to do; with JSON on stdout, on stderr."""

@@ -1,31 +1,34 @@
-"""`opencode-relay doctor`: looks at a running relay as its clients do."""
+"""`opencode-relay doctor`: looks at a running relay, or an opencode, as their clients do."""
 
 from __future__ import annotations
 
 import json
-import re
-import secrets
 import sys
-import time
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from opencode_relay import outgoing
 from opencode_relay.cli.home import AsJSON
-from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin
+from opencode_relay.cli.shown import as_text
 from opencode_relay.errors import ConfigError
-from opencode_relay.response import LEEWAY
 
-from .checks import Check, Finding, NotTried, Wrong, carry_out, certificate
+from . import instance as opencode
+from . import relay as relays
+from .checks import Check, Finding, carry_out
 from .instance import HELD, InstanceExamination
+from .relay import Examination
+from .web import asking
 
+WRONG, NOT_ALL, INTERRUPTED = 1, 3, 130  # exit status; 2 is a wrong command line's
+_LONGEST = 600  # characters of what was seen
 _MARKS = {True: "✓", False: "✗", None: "-"}
-_CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")
+_SUMS = {
+    True: "All is well.",
+    False: "Something has to be mended: see the ✗ above.",
+    None: "What was tried is well; not everything could be tried: see the - above.",
+}
 
 
 def doctor(
@@ -40,119 +43,72 @@ def doctor(
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Check a running relay with one whole login of a made-up code, or an opencode's proxy."""
+    """Check a running relay with one whole login of a made-up code, or an opencode's proxy.
+
+    Exit status: 0 all is well, 1 something is wrong, 3 not everything could be tried.
+    """
     if url is None and instance is None:
         raise ConfigError("Name a relay's URL, or an opencode's with --instance.")
-    findings: list[Finding] = []
-    with outgoing.blocking() as web:
+    told = _Told(as_json)
+    with asking() as web:
+        examined = InstanceExamination(web, instance) if instance is not None else None
+        runs: list[Iterator[Finding]] = []
         if url is not None:
-            with Client(url, key=key) as relay:
-                findings += Examination(relay, web, url, has_key=key is not None).findings()
-        if instance is not None:
-            findings += InstanceExamination(web, instance).findings()
-    good = all(finding.ok is not False for finding in findings)
-    if as_json:
-        rows = [{"check": f.check, "ok": f.ok, "seen": f.seen} for f in findings]
-        print(json.dumps({"ok": good, "checks": rows}, ensure_ascii=False))
-    else:
-        table = Table("", "Check", "What was seen")
-        for finding in findings:
-            table.add_row(_MARKS[finding.ok], finding.check, finding.seen.replace("[", "\\["))
-        Console().print(table)
-        print("All is well." if good else "Something has to be mended: see the ✗ above.")
-    if not good:
-        sys.exit(1)
-
-
-class Examination:
-    """The checks of a relay, in the order in which one needs the other."""
-
-    def __init__(self, relay: Client, web: httpx.Client, url: str, *, has_key: bool) -> None:
-        self._relay = relay
-        self._web = web
-        self._url = url
-        self._has_key = has_key
-
-    def findings(self) -> list[Finding]:
-        """Make every check that can be made; each is named in words."""
-        checks: list[Check] = [
-            ("certificate", lambda: certificate(self._url)),
-            ("answers as a relay", self._discovery),
-            ("store and keys", self._health),
-            ("clock", self._clock),
-            ("signing keys", self._jwks),
-            ("headers of its pages", self._headers),
-            ("a whole login", self._login),
-        ]
-        return carry_out(checks, needed=2)
-
-    def _discovery(self) -> str:
-        found = self._relay.discover()
-        return f"protocol 1, version {str(found.get('version'))[:20]}, {found.get('enrolment')}"
-
-    def _health(self) -> str:
-        answer = self._web.get(f"{self._url}/healthz")
-        if answer.status_code != httpx.codes.OK:
-            raise Wrong("/healthz says that the store or the keys cannot be read.")
-        return "readable"
-
-    def _clock(self) -> str:
-        sent = self._web.get(f"{self._url}/healthz").headers.get("date", "")
+            of_relay = Examination(web, url, key).checks(instance)
+            runs.append(carry_out(of_relay, needed=relays.NEEDED, begins=told.begins))
+        if examined is not None:
+            of_instance = examined.checks()
+            runs.append(carry_out(of_instance, needed=opencode.NEEDED, begins=told.begins))
         try:
-            apart = abs(parsedate_to_datetime(sent).timestamp() - time.time())
-        except ValueError:
-            return "the relay sends no date"
-        if apart >= LEEWAY:
-            raise Wrong(f"It differs from this machine's by {int(apart)} s: mend the wrong one.")
-        return "agrees with this machine's"
+            for run in runs:
+                told.all_of(run)
+        except KeyboardInterrupt:
+            told.end(interrupted=True)
+            sys.exit(INTERRUPTED)
+    told.end()
+    sys.exit({True: 0, False: WRONG, None: NOT_ALL}[told.well])
 
-    def _jwks(self) -> str:
-        found = self._web.get(self._relay.discover()["jwks_uri"]).json()
-        keys = [k for k in found.get("keys", []) if k.get("alg") == "ES256" and "d" not in k]
-        if not keys or len(keys) != len(found["keys"]):
-            raise Wrong("The key set must hold public ES256 keys and nothing else.")
-        return f"{len(keys)} public"
 
-    def _headers(self) -> str:
-        headers = self._web.get(self._relay.discover()["redirect_uri"]).headers
-        wanted = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
-        missing = [name for name, value in wanted.items() if headers.get(name) != value]
-        policy = headers.get("content-security-policy", "")
-        if any(part not in policy for part in _CSP):
-            missing.append("content-security-policy")
-        if self._url.startswith("https://") and "strict-transport-security" not in headers:
-            missing.append("strict-transport-security")
-        if missing:
-            raise Wrong(f"Something on the way takes these away or changes them: {missing}.")
-        return "as the protocol says"
+class _Told:
+    """Rows, each as it is found; with JSON all of them at the end."""
 
-    def _login(self) -> str:
-        found = self._relay.discover()
-        if not self._has_key and found["enrolment"] != "open":
-            raise NotTried("give an instance key with --key to try this")
-        code = f"made-up-{secrets.token_hex(8)}"
-        login = self._relay.open(name="doctor", provider="doctor", completion_code=True)
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._findings: list[Finding] = []
+        self._progress = Console(stderr=True).status("")
+
+    @property
+    def well(self) -> bool | None:
+        found = {finding.ok for finding in self._findings}
+        return False if False in found else None if None in found else True
+
+    def begins(self, check: Check) -> None:
+        """Say on a terminal what is being looked at."""
+        takes = f", which takes {check.slow:.0f} seconds" if check.slow else ""
+        self._progress.update(f"{check.name}{takes} …")
+        self._progress.start()
+
+    def all_of(self, run: Iterable[Finding]) -> None:
         try:
-            query = {"state": login.state.reveal(), "code": code}
-            page = self._web.get(login.redirect_uri, params=query)
-            shown = re.search(r"<code[^>]*>([0-9A-Z]{4}-[0-9A-Z]{4})</code>", page.text)
-            if shown is None:
-                raise Wrong(f"The callback answered {page.status_code} and no completion code.")
-            self._relay.complete(login, shown[1])
-            if self._relay.wait(login, 30) != {"code": code}:
-                raise Wrong("Another code came back than was sent.")
+            for finding in run:
+                self._progress.stop()
+                self._findings.append(finding)
+                if not self._as_json:
+                    mark, seen = _MARKS[finding.ok], as_text(finding.seen[:_LONGEST])
+                    print(f"{mark} {finding.check:32} {seen}", flush=True)
         finally:
-            self._relay.finish(login)
-        _erased(self._relay, login)
-        return "opened, sealed, collected, verified, erased"
+            self._progress.stop()
 
-
-def _erased(relay: Client, login: OpenLogin) -> None:
-    try:
-        relay.wait(login, 5)
-    except LoginOver as over:
-        if over.code == "login-not-found":
-            return
-    except ClientError:
-        pass
-    raise Wrong("The login is still there after it was finished.")
+    def end(self, *, interrupted: bool = False) -> None:
+        well = False if self.well is False else None if interrupted else self.well
+        if self._as_json:
+            rows = [
+                {"check": f.check, "ok": f.ok, "seen": f.seen[:_LONGEST]} for f in self._findings
+            ]
+            print(json.dumps({"ok": well, "checks": rows}))
+        else:
+            print(
+                "Interrupted: the checks that are not above were not made."
+                if interrupted
+                else _SUMS[well]
+            )

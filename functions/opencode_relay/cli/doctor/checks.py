@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
 from opencode_relay.errors import RelayError
 
-SOON = 14  # days before a certificate ends in which to renew it
-_DAY = 86400  # seconds
+PATIENCE = 30.0  # seconds that a check may take
+RUN = 180.0  # seconds that all of them may take, beside what those take that must be slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +33,70 @@ class NotTried(RelayError):
     """A check could not be made; the sentence says what it needs."""
 
 
-Check = tuple[str, Callable[[], str]]
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`look` returns what it saw. A `slow` one takes so many seconds more than others."""
+
+    name: str
+    look: Callable[[], str]
+    slow: float = 0.0
 
 
-def carry_out(checks: Sequence[Check], *, needed: int) -> list[Finding]:
-    """Make each check; the first `needed` must hold, or the rest are not tried."""
-    found: list[Finding] = []
-    for name, check in checks:
-        if any(one.ok is False for one in found[:needed]):
-            found.append(Finding(name, None, "not tried"))
+def carry_out(
+    checks: Sequence[Check], *, needed: int, begins: Callable[[Check], object] = lambda _: None
+) -> Iterator[Finding]:
+    """Make each check as it is asked for; the first `needed` must hold, or the rest are not tried.
+
+    `begins` is told of each that is made.
+    """
+    until = time.monotonic() + RUN + sum(check.slow for check in checks)
+    good = True
+    for number, check in enumerate(checks):
+        left = min(PATIENCE + check.slow, until - time.monotonic())
+        if not good or left <= 0:
+            why = "not tried" if left > 0 else "not tried: the time is used up"
+            yield Finding(check.name, None, why)
             continue
-        try:
-            found.append(Finding(name, True, check()))
-        except NotTried as missing:
-            found.append(Finding(name, None, str(missing)))
-        except RelayError as wrong:
-            found.append(Finding(name, False, str(wrong)))
-        except (httpx.HTTPError, ValueError, LookupError, AttributeError) as wrong:
-            found.append(Finding(name, False, f"No usable answer ({type(wrong).__name__})."))
-    return found
+        begins(check)
+        finding = _made(check, left)
+        good = good and (number >= needed or finding.ok is not False)
+        yield finding
 
 
-def certificate(url: str) -> str:
-    """Check the certificate of an https URL as a browser would. Raises Wrong."""
-    parts = urlsplit(url)
-    if parts.scheme != "https":
-        return "none needed on loopback"
-    address = (parts.hostname or "", parts.port or 443)
-    context = ssl.create_default_context()
+def _made(check: Check, seconds: float) -> Finding:
     try:
-        with (
-            socket.create_connection(address, timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname=parts.hostname) as tls,
-        ):
-            ends = str((tls.getpeercert() or {}).get("notAfter", ""))
-            version = tls.version()
-    except OSError as wrong:
-        raise Wrong(f"TLS fails: {wrong}.") from None
-    days = int((ssl.cert_time_to_seconds(ends) - time.time()) // _DAY)
-    if days < SOON:
-        raise Wrong(f"The certificate ends in {days} days: renew it now.")
-    return f"{version}, {days} days left"
+        return Finding(check.name, True, within(seconds, check.look))
+    except NotTried as missing:
+        return Finding(check.name, None, str(missing))
+    except RelayError as wrong:
+        return Finding(check.name, False, str(wrong))
+    except Exception as wrong:  # noqa: BLE001  # no answer of a server may end the looking
+        return Finding(check.name, False, why(wrong))
+
+
+def why(wrong: Exception) -> str:
+    """Say what came instead of an answer."""
+    if isinstance(wrong, TimeoutError | httpx.TimeoutException):
+        return "No whole answer came in time."
+    # A LocalProtocolError names the header, and what it holds, that cannot be sent.
+    if isinstance(wrong, httpx.RequestError) and not isinstance(wrong, httpx.LocalProtocolError):
+        return f"No usable answer: {wrong}."
+    return f"No usable answer ({type(wrong).__name__})."
+
+
+def within(seconds: float, look: Callable[[], str]) -> str:
+    """Give up on the whole of it after so many seconds. Raises TimeoutError.
+
+    httpx bounds each read, and a server that sends a byte now and then would hold us for good. The
+    thread that is given up dies with its connection, or with the process.
+    """
+    future: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(look())
+        except BaseException as wrong:  # noqa: BLE001  # raised where it is waited for
+            future.set_exception(wrong)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result(seconds)

@@ -1,4 +1,4 @@
-"""`opencode-relay doctor --instance`: looks at the reverse proxy in front of an opencode.
+"""`opencode-relay doctor --instance`: looks at an opencode, and at the reverse proxy before it.
 
 The plugin's listener marks its answers with `Opencode-Relay: instance`, and says whether a request
 still carried opencode's password.
@@ -7,13 +7,19 @@ still carried opencode's password.
 from __future__ import annotations
 
 import os
+import re
+from html import unescape
+from urllib.parse import urlsplit
 
 import httpx
 
 from opencode_relay import addresses
 
-from .checks import Check, Finding, NotTried, Wrong, carry_out, certificate
+from .checks import Check, NotTried, Wrong
+from .tls import Connection
+from .web import text_of
 
+NEEDED = 3
 MARK = "opencode-relay"
 PASSWORD_SEEN = "opencode-relay-authorization"  # noqa: S105  # a header's name
 HELD = 75  # seconds that a person takes at least; nginx gives up after 60 unless it is told
@@ -22,6 +28,9 @@ _ROUTE = (
     "Send exactly /auth/start and /auth/callback to the plugin's listener (127.0.0.1:4097 unless "
     "`listen` says otherwise): see infra/reverse-proxy."
 )
+_LOG = "opencode's log says why, in a line of opencode-relay"
+_PROVIDER = "openai"
+_RELAY_METHOD = 0
 
 
 class InstanceExamination:
@@ -34,18 +43,47 @@ class InstanceExamination:
         password = os.environ.get("OPENCODE_SERVER_PASSWORD")
         user = os.environ.get("OPENCODE_SERVER_USERNAME", "opencode")
         self._auth = httpx.BasicAuth(user, password) if password else httpx.Auth()
+        self._has_password = bool(password)
 
-    def findings(self) -> list[Finding]:
-        """Make every check that can be made; the last one takes `HELD` seconds."""
-        checks: list[Check] = [
-            ("certificate", lambda: certificate(self._url)),
-            ("/auth/start is routed", lambda: self._routed("/auth/start")),
-            ("/auth/callback is routed", lambda: self._routed("/auth/callback")),
-            ("Authorization is stripped", self._stripped),
-            ("opencode's own /auth is its own", self._own),
-            ("a held request is not cut", self._held),
+    def checks(self) -> list[Check]:
+        """List them; the last one takes `HELD` seconds."""
+        return [
+            *Connection(self._web, self._url).checks(),
+            Check("an opencode", self._is_opencode),
+            Check("opencode's password", self._password),
+            Check("/auth/start is routed", lambda: self._routed("/auth/start")),
+            Check("/auth/callback is routed", lambda: self._routed("/auth/callback")),
+            Check("Authorization is stripped", self._stripped),
+            Check("opencode's own /auth is its own", self._own),
+            Check("a sign-in begins", self._begins),
+            Check("a held request is not cut", self._held, slow=float(HELD)),
         ]
-        return carry_out(checks, needed=1)
+
+    def _is_opencode(self) -> str:
+        found = self._web.get(f"{self._url}/.well-known/opencode-relay", auth=self._auth)
+        if text_of(found).lstrip().startswith("{") and '"logins_endpoint"' in text_of(found):
+            raise Wrong("This is a relay, not an opencode: name opencode's own public URL.")
+        answer = self._web.get(f"{self._url}/global/health", auth=self._auth)
+        if answer.status_code in _GATEWAY:
+            raise Wrong(f"The proxy answers {answer.status_code}: opencode is not up.")
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            return "something that wants a password"
+        if answer.status_code != httpx.codes.OK or '"healthy"' not in text_of(answer):
+            raise Wrong(f"Something else answers there (status {answer.status_code}).")
+        return f"version {answer.json().get('version')}"
+
+    def _password(self) -> str:
+        answer = self._web.get(f"{self._url}/global/health", auth=self._auth)
+        if answer.status_code == httpx.codes.OK:
+            return "accepted" if self._has_password else "none is needed"
+        if self._has_password and answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise Wrong(
+                "opencode refuses what OPENCODE_SERVER_PASSWORD holds: give it the right one."
+            )
+        raise self._needs_password()
+
+    def _needs_password(self) -> NotTried:
+        return NotTried("give opencode's password in OPENCODE_SERVER_PASSWORD to try this")
 
     def _routed(self, path: str) -> str:
         answer = self._web.get(self._url + path)
@@ -78,17 +116,68 @@ class InstanceExamination:
             raise Wrong(f"The proxy answers {answer.status_code}: opencode is not up.")
         return "reaches opencode"
 
+    def _begins(self) -> str:
+        """Go as far as to the identity provider; what the relay opens for it expires by itself."""
+        link = urlsplit(self._begun())
+        if link.netloc and f"{link.scheme}://{link.netloc}" != self._url:
+            raise Wrong(
+                "Sign-ins go by opencode's publicUrl: run doctor --instance with "
+                f"{link.scheme}://{link.netloc}."
+            )
+        # A page of this very origin leads there in a browser: opencode's own.
+        page = self._web.get(
+            f"{self._url}/auth/start?{link.query}", headers={"Sec-Fetch-Site": "same-origin"}
+        )
+        if page.headers.get(MARK) != "instance":
+            raise NotTried("needs /auth/start to be routed")
+        if page.status_code != httpx.codes.FOUND:
+            raise Wrong(_words_of(page))
+        return "the relay opens it for this address"
+
+    def _begun(self) -> str:
+        """Begin a sign-in that nobody ends, and return its link."""
+        answer = self._web.post(
+            f"{self._url}/provider/{_PROVIDER}/oauth/authorize",
+            json={"method": self._method()},
+            auth=self._auth,
+        )
+        if answer.status_code != httpx.codes.OK:
+            raise Wrong(
+                f"opencode does not begin a sign-in (status {answer.status_code}): {_LOG}. Often "
+                "the return URL is not registered at the relay."
+            )
+        link = str(answer.json().get("url"))
+        if urlsplit(link).path != "/auth/start":
+            raise Wrong(
+                "Sign-ins do not come back to this address, because publicUrl is not set or cannot "
+                f"be used: {_LOG}."
+            )
+        return link
+
+    def _method(self) -> int:
+        answer = self._web.get(f"{self._url}/provider/auth", auth=self._auth)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise self._needs_password()
+        labels = [str(one["label"]) for one in answer.json().get(_PROVIDER, [])]
+        if not labels or " via relay" not in labels[_RELAY_METHOD]:
+            raise Wrong(
+                "This opencode has no plugin opencode-relay: it offers "
+                + (", ".join(labels) or "nothing")
+                + "."
+            )
+        return _RELAY_METHOD
+
     def _held(self) -> str:
-        """Begin a sign-in that nobody ends. With delivery redirect that opens no login yet."""
-        post = f"{self._url}/provider/openai/oauth"
-        begun = self._web.post(f"{post}/authorize", json={"method": 0}, auth=self._auth)
-        if begun.status_code == httpx.codes.UNAUTHORIZED:
-            raise NotTried("give opencode's password in OPENCODE_SERVER_PASSWORD to try this")
-        if begun.status_code != httpx.codes.OK or "/auth/start" not in begun.text:
-            raise NotTried("needs the plugin with `publicUrl`")
+        try:
+            self._begun()
+        except Wrong:
+            raise NotTried("needs a sign-in that begins") from None
         try:
             answer = self._web.post(
-                f"{post}/callback", json={"method": 0}, auth=self._auth, timeout=HELD
+                f"{self._url}/provider/{_PROVIDER}/oauth/callback",
+                json={"method": _RELAY_METHOD},
+                auth=self._auth,
+                timeout=HELD,
             )
         except httpx.ReadTimeout:
             return f"held for {HELD} s"
@@ -100,3 +189,10 @@ class InstanceExamination:
             f"It was cut ({cut}) within {HELD} s: give opencode's requests at least 15 minutes "
             "(nginx: proxy_read_timeout 15m)."
         )
+
+
+def _words_of(page: httpx.Response) -> str:
+    """Return the plugin's own sentences."""
+    parts = re.findall(r"<(?:h1|p)[^>]{0,100}>(.{1,1000}?)</(?:h1|p)>", text_of(page), re.DOTALL)
+    words = [unescape(re.sub(r"<[^>]{0,200}>", "", part)).rstrip(".") for part in parts]
+    return ". ".join(words[:3]) + "." if words else f"/auth/start answers {page.status_code}."

@@ -1,0 +1,107 @@
+"""DynamoDB's transactions, where another writer comes between a read and the write."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.session import get_session
+from moto import mock_aws
+from opencode_relay.stores.dynamodb import DynamoDBStore
+
+from tests.aws.tap import create_tables
+from tests.support.stores import an_instance
+
+Between = Callable[[], Awaitable[object]]
+
+
+class Overtaken(DynamoDBStore):
+    """A store that lets another writer act once, before its next transaction."""
+
+    between: Between | None = None
+
+    async def _transact(self, *writes: dict[str, Any]) -> bool:
+        act, self.between = self.between, None
+        if act:
+            await act()
+        return await super()._transact(*writes)
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        client = get_session().create_client(
+            "dynamodb", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+        )
+        create_tables(client, "logins", "instances")
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def store(client: Any) -> Overtaken:
+    return Overtaken(client, logins="logins", instances="instances")
+
+
+@pytest.fixture
+def other(client: Any) -> DynamoDBStore:
+    return DynamoDBStore(client, logins="logins", instances="instances")
+
+
+async def test_a_removal_overtaken_by_a_rename_removes_all_the_same(
+    store: Overtaken, other: DynamoDBStore
+) -> None:
+    instance, heir = an_instance("old"), an_instance("old")
+    await store.add_instance(instance)
+
+    async def rename() -> None:
+        assert await other.replace_instance(replace(instance, name="new"))
+        assert await other.add_instance(heir)
+
+    store.between = rename
+    assert await store.remove_instance(instance.id)
+    assert list(await store.list_instances()) == [heir]
+    assert not await store.add_instance(an_instance("old"))
+    assert await store.add_instance(an_instance("new"))
+
+
+async def test_a_rename_overtaken_by_a_removal_brings_nothing_back(
+    store: Overtaken, other: DynamoDBStore
+) -> None:
+    instance = an_instance("old")
+    await store.add_instance(instance)
+    store.between = lambda: other.remove_instance(instance.id)
+    assert not await store.replace_instance(replace(instance, name="new"))
+    assert await store.add_instance(an_instance("old"))
+    assert await store.add_instance(an_instance("new"))
+
+
+async def test_a_rename_overtaken_by_an_enrolment_takes_no_name(
+    store: Overtaken, other: DynamoDBStore
+) -> None:
+    instance, quicker = an_instance("old"), an_instance("new")
+    await store.add_instance(instance)
+    store.between = lambda: other.add_instance(quicker)
+    assert not await store.replace_instance(replace(instance, name="new"))
+    assert list(await store.list_instances()) == [quicker, instance]
+    assert not await store.add_instance(an_instance("old"))
+
+
+async def test_a_conflict_is_a_race_that_was_lost(
+    store: Overtaken, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = an_instance()
+    await store.add_instance(instance)
+
+    def conflict(**_: Any) -> None:
+        raise ClientError(
+            {
+                "Error": {"Code": "TransactionCanceledException"},
+                "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+            },
+            "TransactWriteItems",
+        )
+
+    monkeypatch.setattr(client, "transact_write_items", conflict)
+    assert not await store.replace_instance(instance)
