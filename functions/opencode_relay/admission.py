@@ -123,7 +123,7 @@ class Admission:
         ends = _minute(expires_at)
         most = self._settings.unenrolled_logins
         if caller.instance is None and most:
-            share = max(HELD_EACH, most // HELD_SHARE)
+            share = max(HELD_EACH, most // HELD_SHARE) if self._settings.address_limit else most
             await self._hold(f"{_HELD} {wide_bucket(caller.address)}", ends, share)
             try:
                 await self._hold(_HELD, ends, most)

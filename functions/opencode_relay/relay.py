@@ -69,7 +69,7 @@ class Relay:
         """Open a login for an admitted caller."""
         confirmation = self.admission.confirmation(caller, request)
         now, instance = self.now(), caller.instance
-        login_id = secrets.token_urlsafe(16)  # 128 bits, the fewest there may be: states are long
+        login_id = secrets.token_urlsafe(18)
         expires_at = int(now) + self.settings.login_lifetime
         code = names.new_code() if confirmation is Confirmation.PAIRING_CODE else None
         new = Login(

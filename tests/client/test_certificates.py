@@ -26,6 +26,8 @@ class Authority:
         self._openssl(
             "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj",
             f"/CN={OURS}",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",  # Python 3.13 wants it said
         )
         (home / "names").write_text("subjectAltName=IP:127.0.0.1")
         self._openssl(

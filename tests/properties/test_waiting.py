@@ -122,7 +122,7 @@ async def opened_by(world: World, instance_id: str) -> Opened:
 @pytest.mark.usefixtures("descriptors")
 async def test_five_thousand_instances_wait_and_are_woken(tmp_path: Path) -> None:
     async with relay_on_loopback(tmp_path) as (world, port):
-        logins = [await opened_by(world, f"instance-{n}") for n in range(WAIT)]
+        logins = [await opened_by(world, f"an-instance-number-{n:05}") for n in range(WAIT)]
         waiting = [await wait_for(port, login) for login in logins]
         await until(lambda: len(world.relay.bells) == WAIT)
         answers = [asyncio.create_task(answer(reader)) for reader, _ in waiting]

@@ -69,7 +69,7 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
         assert (await ask(world)).status_code == 201
 
     async def test_one_site_holds_its_share_and_leaves_the_rest(self, make_world: Make) -> None:
-        world = await make_world(enrolment="open", address_limit=0)
+        world = await make_world(enrolment="open", address_limit=1000)
         site = (f"2001:db8:1:{n:x}::1" for n in range(60))
         statuses = [(await ask(world, address)).status_code for address in site]
         assert statuses == [201] * HELD_EACH + [429] * (60 - HELD_EACH)

@@ -79,10 +79,6 @@ async def test_the_state_claims_issuer_purpose_login_and_time(wire: Wire, clock:
     }
 
 
-async def test_the_id_in_it_is_as_short_as_one_may_be(wire: Wire) -> None:
-    assert re.fullmatch("[A-Za-z0-9_-]{22}", (await wire.open()).id)
-
-
 async def test_the_state_has_500_characters_at_most(make_wire: MakeWire) -> None:
     issuer = f"https://{'a' * 48}.example"
     wire = make_wire(public_url=issuer, enrolment="open")
