@@ -5,7 +5,6 @@ The tap records each request, and makes the faults that a test asks for.
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Any
 from botocore.session import get_session
 
 from tests.aws.tools import TOOLS
+from tests.support.ports import free_port
 
 EMULATOR = TOOLS / "dynamodb" / "package" / "emulator"
 _KEPT = ("content-type", "x-amz-target", "x-amz-date", "authorization")
@@ -200,8 +200,7 @@ class _Request(BaseHTTPRequestHandler):
 @contextmanager
 def dynamodb_local(logs: Path) -> Iterator[int]:
     """Run Amazon's DynamoDB Local in memory; yields its port."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     with logs.open("w") as log:
         process = subprocess.Popen(
             [*_JAVA, "-inMemory", "-sharedDb", "-port", str(port)],

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from opencode_relay import __version__
 
+from tests.support.ports import free_port
 from tests.support.served import COMMAND, Client, MakeServed, environment, run_here, until
 
 PUBLIC = "--public-url=https://relay.example"
@@ -233,11 +234,6 @@ def test_there_it_needs_its_public_url(tmp_path: Path, data: Path) -> None:
 
 
 # Metrics
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def metrics(port: int) -> str:

@@ -22,12 +22,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
 
+from tests.support.ports import free_port
+
 from .helpers import HELPER, PASTE
 from .idp import HOST, LOCALHOST, Idp, identity_provider
 from .opencode import USER, Opencode, label_is, opencode, pack
 from .outside import Outside
 from .person import Person
-from .processes import CHROMIUM, HERE, OPENCODE, Restartable, free_port
+from .processes import CHROMIUM, HERE, OPENCODE, Restartable
 from .proxies import NAMES, PASSWORD, PROGRAMS, Certificate, make_certificate
 from .relays import RELAY, RELAY_HOST, Relay, origin, relay_at
 from .sites import FRONTS, Site, Sites

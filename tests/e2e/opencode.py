@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 
+from tests.support.ports import free_port
+
 from .outside import Outside
-from .processes import HERE, OPENCODE, free_port, running, wait_until
+from .processes import HERE, OPENCODE, running, wait_until
 
 PLUGIN = HERE.parents[1] / "plugin"
 USER = "opencode"  # whose password it is

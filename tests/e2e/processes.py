@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -17,12 +16,6 @@ import httpx
 HERE = Path(__file__).parent
 OPENCODE = HERE / "node_modules" / ".bin" / "opencode"
 CHROMIUM = Path("/usr/bin/chromium")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 T = TypeVar("T")

@@ -9,10 +9,12 @@ from typing import Self
 import httpx
 import pytest
 
+from tests.support.ports import free_port
+
 from .helpers import HELPER
 from .opencode import Opencode, label_is, opencode
 from .outside import Outside
-from .processes import Restartable, free_port
+from .processes import Restartable
 from .proxies import NAMES, PASSWORD, PROXIES, Front, make_certificate
 
 # A proxy, and what `publicUrl` is: "auto", or configured. The last two are more of nginx.

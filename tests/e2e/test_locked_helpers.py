@@ -10,6 +10,8 @@ import pytest
 from opencode_relay.cli.catch import STATE_BEGINS
 from playwright.sync_api import Browser, expect
 
+from tests.support.ports import free_port
+
 from .conftest import TIMEOUT, Meet, failed, leave_artifacts, numbers
 from .helpers import HELPER, PASTE, agree, catching, choose, chromium_with_extension, reads
 from .idp import LOCALHOST, Idp
@@ -17,7 +19,7 @@ from .opencode import Opencode
 from .outcome import never_signed_in, signed_in
 from .outside import Outside
 from .person import Person, decide, says
-from .processes import HERE, free_port
+from .processes import HERE
 from .relays import RELAY, Relay
 from .sites import Site, Sites
 

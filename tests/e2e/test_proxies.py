@@ -7,12 +7,14 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.ports import free_port
+
 from .conftest import Meet, Serve
 from .idp import Idp
 from .opencode import Opencode
 from .outcome import signed_in
 from .person import decide, says
-from .processes import free_port, nginx
+from .processes import nginx
 from .relays import Relay, origin, relay_at
 
 FORWARD = """

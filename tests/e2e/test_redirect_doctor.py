@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from opencode_relay.cli.doctor import instance
 
+from tests.support.ports import free_port
 from tests.support.served import run_here
 
-from .processes import Restartable, free_port
+from .processes import Restartable
 from .proxies import NAMES, PASSWORD, nginx
 from .relays import Relay
 from .sites import Site, Sites, behind

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from opencode_relay.cli.doctor import origins
 
+from tests.support.ports import free_port
 from tests.support.served import Served, run_here
 
-from .processes import free_port, nginx_with
+from .processes import nginx_with
 from .proxies import make_certificate
 
 # The page's own lines. `proxy_bind` tells the proxy's address from this machine's other one.

@@ -18,7 +18,8 @@ from opencode_relay.cli.loopback import Loopback
 from opencode_relay.machine import server
 from starlette.types import Receive, Scope, Send
 
-from tests.e2e.processes import free_port, running
+from tests.e2e.processes import running
+from tests.support.ports import free_port
 from tests.support.served import until
 
 SHORT = 1  # second instead of DEADLINE: a stall of the machine must not look like a late head
