@@ -22,7 +22,7 @@ from tests.e2e.processes import running
 from tests.support.ports import free_port
 from tests.support.served import until
 
-SHORT = 1  # second instead of DEADLINE: a stall of the machine must not look like a late head
+SHORT = 2  # seconds instead of DEADLINE: a stall of the machine must not look like a late head
 PATIENCE = 60  # seconds after which a connection counts as never ended
 SMALL = 4096  # bytes of a socket's buffers
 LARGE = 48_000  # bytes of a page: they do not fit, and yet writing goes on
@@ -202,6 +202,7 @@ def test_a_body_that_nobody_reads_has_no_longer(listening: Listening) -> None:
 def test_a_body_has_a_time_of_its_own(
     listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(server, "DEADLINE", 3 * SHORT)
     connection, silent = listening.connect(), listening.connect()
     until(lambda: listening.connections == 2, "both are there")
     monkeypatch.setattr(server, "DEADLINE", PATIENCE)
