@@ -226,7 +226,13 @@ def test_what_was_seen_outlives_ctrl_c(as_json: list[str]) -> None:
         server.answers["/.well-known/jwks.json"] = server.dripping(b"HTTP/1.1 200 OK\r\n\r\n")
         command = [sys.executable, "-m", "opencode_relay.cli", "doctor", server.url, *as_json]
         with subprocess.Popen(
-            command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background job ignores it, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         ) as doctor:
             until(lambda: "/.well-known/jwks.json" in server.asked, "asked for the keys")
             os.kill(doctor.pid, signal.SIGINT)

@@ -8,7 +8,7 @@ import pytest
 from opencode_relay.cli.doctor import instance
 
 from tests.support.ports import free_port
-from tests.support.served import run_here
+from tests.support.served import run, run_here
 
 from .processes import Restartable
 from .proxies import NAMES, PASSWORD, nginx
@@ -122,9 +122,9 @@ def unregistered(site: Site, returning_relay: Restartable[Relay]) -> Iterator[st
     """The address at which the relay sends nobody back to the site, for as long as a test."""
     relay, url = returning_relay.now, f"{site.url}/auth/callback"
     update = ("instances", "update", relay.options["key"].split("_")[1], "--data", f"{relay.data}")
-    assert run_here(*update, "--drop-return-url", url).returncode == 0
+    assert run(*update, "--drop-return-url", url).returncode == 0
     yield url
-    assert run_here(*update, "--return-url", url).returncode == 0
+    assert run(*update, "--return-url", url).returncode == 0
 
 
 @behind("caddy-auto")

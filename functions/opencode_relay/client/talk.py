@@ -101,8 +101,11 @@ class Talk:
         body = {name: value for name, value in body.items() if value is not None}
         path = self._path(found["logins_endpoint"])
         answer = self._object((yield Send("POST", path, self._key, body)), 201)
-        if member(answer, "redirect_uri", str) != found["redirect_uri"]:
-            raise NotARelay(f"{self.issuer} names another redirect_uri than its discovery does.")
+        named = member(answer, "redirect_uri", str)
+        if named != found["redirect_uri"]:
+            raise NotARelay(
+                f"{self.issuer} names another redirect_uri than its discovery: {named[:200]!r}."
+            )
         code = member(answer, "pairing_code", str) if "pairing_code" in answer else None
         now = time.monotonic()
         return OpenLogin(
