@@ -132,4 +132,9 @@ async function takeUpAgain({ client, directory }: Context): Promise<void> {
     .catch(() => undefined);
 }
 
-export default { id: "opencode-relay", server };
+/**
+ * opencode calls every export of this module anew with each of its instances, with the options of
+ * the package's one entry in opencode.json, and takes the sign-in of one provider from each. A default
+ * export with a `server` would be the only one that it calls.
+ */
+export { server as chatgpt };

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import plugin from "../src/index.js";
+import { chatgpt as plugin } from "../src/index.js";
 import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode/interface.js";
 import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
@@ -73,7 +73,7 @@ export class Harness implements AsyncDisposable {
 
   /** Makes the plugin anew, as opencode does with each instance. */
   async load(options: Record<string, unknown>): Promise<void> {
-    this.hooks = await plugin.server({ client: this.client, directory: DIRECTORY }, options);
+    this.hooks = await plugin({ client: this.client, directory: DIRECTORY }, options);
     await this.hooks.auth.loader(async () => this.stored);
   }
 
