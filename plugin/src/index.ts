@@ -4,29 +4,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { version } from "../package.json";
 import { whyNoListener } from "./listener/listener.js";
-import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
+import type { Hooks, Input, Method, Options, SignInHooks } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
+import { gatewayHooks, gitlabHooks } from "./providers/hooks.js";
 import { type Settings, readSettings } from "./settings.js";
 import { slot } from "./signin/accounts.js";
-import { pasteSignIn, relaySignIn } from "./signin/begin.js";
 import { PROVIDER, chatgpt } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
+import { Dialog } from "./signin/dialog.js";
 import type { Context } from "./signin/logins.js";
-import { Offer, PASTE } from "./signin/offer.js";
-import { resumable, resume } from "./signin/showing.js";
 
-const FIRST_METHOD = 0;
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
 async function server(
-  input: { client: Client; directory: string },
-  options: Readonly<Record<string, unknown>> = {},
-): Promise<Hooks> {
+  input: Input,
+  options: Options = {},
+): Promise<SignInHooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const offer = new Offer(chatgpt, settings, whyNoListener, log);
+  const dialog = new Dialog(context, settings, chatgpt, whyNoListener);
+  const { offer, pasted, relayed } = dialog;
 
   if (!said) log("info", `version ${version}`);
   said = true;
@@ -37,46 +36,7 @@ async function server(
   }
   void chatgpt.look(log);
 
-  const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
-    try {
-      const shown = await signIn();
-      if (shown.method === "code") return shown;
-      const callback = (): ReturnType<typeof shown.callback> => {
-        void takeUpAgain(context);
-        return shown.callback();
-      };
-      return { ...shown, callback };
-    } catch (error) {
-      log("error", (error as Error).message);
-      throw error;
-    }
-  };
-
-  const viaRelay = async (): Promise<Authorization> => {
-    try {
-      const shown = await relaySignIn(context, settings(), chatgpt, whyNoListener);
-      offer.works();
-      return shown;
-    } catch (error) {
-      offer.fails(error as Error);
-      throw error;
-    }
-  };
-
-  const way = (label: () => string, begin: () => Promise<Authorization>): Method => ({
-    type: "oauth",
-    get label() {
-      return label();
-    },
-    authorize: (inputs) =>
-      logged(async () => resume(PROVIDER, inputs?.["resume"] ?? "") ?? (await begin())),
-  });
-  const relayed = way(() => offer.label, viaRelay);
-  const pasted = way(
-    () => `${chatgpt.name}: ${PASTE}`,
-    () => pasteSignIn(context, chatgpt),
-  );
-  const headless = way(
+  const headless = dialog.way(
     () => `${chatgpt.name} (headless)`,
     () => deviceSignIn(context),
   );
@@ -102,7 +62,7 @@ async function server(
     },
     dispose: async () => {
       await chatgpt.look(log);
-      void takeUpAgain(context);
+      void dialog.takeUpAgain();
     },
   };
 }
@@ -125,24 +85,23 @@ function offersDevices(settings: () => Settings): boolean {
 }
 
 /**
- * opencode forgets with its instance which login an input belongs to, and would refuse what a
- * person is about to paste. So the new instance is told of the login again.
- */
-async function takeUpAgain({ client, directory }: Context): Promise<void> {
-  await sleep(200, undefined, { ref: false });
-  const token = resumable(PROVIDER, directory);
-  if (!token) return;
-  await client.provider.oauth
-    .authorize({
-      path: { id: PROVIDER },
-      body: { method: FIRST_METHOD, inputs: { resume: token } },
-    })
-    .catch(() => undefined);
-}
-
-/**
  * opencode calls every export of this module anew with each of its instances, with the options of
  * the package's one entry in opencode.json, and takes the sign-in of one provider from each. A default
  * export with a `server` would be the only one that it calls.
  */
 export { server as chatgpt };
+export { gitlabHooks as gitlab };
+
+const gateway =
+  (place: number) =>
+  (input: Input, options: Options = {}): Promise<Hooks> =>
+    gatewayHooks(input, options, place);
+
+export const gateway1 = gateway(0);
+export const gateway2 = gateway(1);
+export const gateway3 = gateway(2);
+export const gateway4 = gateway(3);
+export const gateway5 = gateway(4);
+export const gateway6 = gateway(5);
+export const gateway7 = gateway(6);
+export const gateway8 = gateway(7);

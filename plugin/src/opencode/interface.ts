@@ -16,7 +16,15 @@ export type Method =
   | { type: "api"; label: string };
 
 export type StoredAuth =
-  | { type: "oauth"; refresh: string; access: string; expires: number; accountId?: string }
+  | {
+      type: "oauth";
+      refresh: string;
+      access: string;
+      expires: number;
+      accountId?: string;
+      /** Of GitLab its address; of gateways, whose issuer this plugin keeps there, the same. */
+      enterpriseUrl?: string;
+    }
   | { type: "api"; key: string };
 
 export interface Client {
@@ -35,14 +43,39 @@ export interface Client {
   };
 }
 
-export interface Hooks {
-  auth: {
-    provider: string;
-    loader(auth: () => Promise<StoredAuth | undefined>): Promise<Record<string, never>>;
-    readonly methods: readonly Method[];
-  };
-  dispose(): Promise<void>;
+/** What the plugin is called with: opencode, of one instance, and the plugin's own options. */
+export interface Input {
+  client: Client;
+  directory: string;
 }
+export type Options = Readonly<Record<string, unknown>>;
+
+/** The part of opencode.json that is looked at. */
+export interface Config {
+  provider?: Readonly<Record<string, { options?: Readonly<Record<string, unknown>> }>>;
+}
+
+/** What the requests of a provider's models are made with. */
+export interface ModelOptions {
+  apiKey?: string;
+  fetch?: typeof fetch;
+}
+
+export interface Auth {
+  provider: string;
+  loader(auth: () => Promise<StoredAuth | undefined>): Promise<ModelOptions>;
+  readonly methods: readonly Method[];
+}
+
+export interface Hooks {
+  /** Called before anything else. */
+  config?(config: Config): Promise<void>;
+  readonly auth?: Auth | undefined;
+  dispose?(): Promise<void>;
+}
+
+/** Of a provider that opencode always has. */
+export type SignInHooks = Required<Pick<Hooks, "dispose">> & { readonly auth: Auth };
 
 export interface LogEntry {
   service: string;

@@ -35,7 +35,7 @@ export class Offer {
   readonly #settings: () => Settings;
   readonly #whyNoListener: WhyNoListener;
   readonly #log: Log;
-  #way: keyof typeof LABELS = "paste";
+  #way: keyof typeof LABELS;
   /** True where a helper carries to the relay what ends on localhost. */
   #isCarried = false;
   /** True where what is set can be read at all. */
@@ -51,7 +51,10 @@ export class Offer {
     settings: () => Settings,
     whyNoListener: WhyNoListener,
     log: Log,
+    /** As long as the relay has not been asked. */
+    way: keyof typeof LABELS = "paste",
   ) {
+    this.#way = way;
     this.#target = target;
     this.#settings = settings;
     this.#whyNoListener = whyNoListener;
