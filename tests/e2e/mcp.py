@@ -1,6 +1,7 @@
-"""MCP servers that want a sign-in: mcp-server.mjs, whose log says whose every token is."""
+"""MCP servers that want a sign-in. Their logs say whose every token is."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,3 +31,13 @@ def mcp_server(port: int, home: Path, **settings: str) -> Iterator[McpServer]:
     argv = ["node", f"{HERE}/mcp-server.mjs"]
     with running(argv, home=home, log=log, ready=f"{origin}/healthz", env=env):
         yield McpServer(f"{settings.get('url', origin)}/mcp", log)
+
+
+@contextmanager
+def fastmcp_server(port: int, home: Path, url: str = "") -> Iterator[McpServer]:
+    log = home.with_suffix(".log")
+    origin = f"http://127.0.0.1:{port}"
+    # -P: this folder has a module `mcp`, as FastMCP's SDK is called.
+    argv = [sys.executable, "-P", f"{HERE}/fastmcp_server.py", str(port), *([url] if url else [])]
+    with running(argv, home=home, log=log, ready=f"{origin}/healthz"):
+        yield McpServer(f"{url or origin}/mcp", log)
