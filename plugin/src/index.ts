@@ -11,11 +11,10 @@ import { slot } from "./signin/accounts.js";
 import { pasteSignIn, relaySignIn } from "./signin/begin.js";
 import { PROVIDER, chatgpt } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
+import { shown, takeUpAgain } from "./signin/dialog.js";
 import type { Context } from "./signin/logins.js";
 import { Offer, PASTE } from "./signin/offer.js";
-import { resumable, resume } from "./signin/showing.js";
 
-const FIRST_METHOD = 0;
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
@@ -37,26 +36,11 @@ async function server(
   }
   void chatgpt.look(log);
 
-  const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
-    try {
-      const shown = await signIn();
-      if (shown.method === "code") return shown;
-      const callback = (): ReturnType<typeof shown.callback> => {
-        void takeUpAgain(context);
-        return shown.callback();
-      };
-      return { ...shown, callback };
-    } catch (error) {
-      log("error", (error as Error).message);
-      throw error;
-    }
-  };
-
   const viaRelay = async (): Promise<Authorization> => {
     try {
-      const shown = await relaySignIn(context, settings(), chatgpt, whyNoListener);
+      const begun = await relaySignIn(context, settings(), chatgpt, whyNoListener);
       offer.works();
-      return shown;
+      return begun;
     } catch (error) {
       offer.fails(error as Error);
       throw error;
@@ -68,8 +52,7 @@ async function server(
     get label() {
       return label();
     },
-    authorize: (inputs) =>
-      logged(async () => resume(PROVIDER, inputs?.["resume"] ?? "") ?? (await begin())),
+    authorize: (inputs) => shown(context, PROVIDER, inputs, begin),
   });
   const relayed = way(() => offer.label, viaRelay);
   const pasted = way(
@@ -102,7 +85,7 @@ async function server(
     },
     dispose: async () => {
       await chatgpt.look(log);
-      void takeUpAgain(context);
+      void takeUpAgain(context, PROVIDER);
     },
   };
 }
@@ -125,24 +108,9 @@ function offersDevices(settings: () => Settings): boolean {
 }
 
 /**
- * opencode forgets with its instance which login an input belongs to, and would refuse what a
- * person is about to paste. So the new instance is told of the login again.
- */
-async function takeUpAgain({ client, directory }: Context): Promise<void> {
-  await sleep(200, undefined, { ref: false });
-  const token = resumable(PROVIDER, directory);
-  if (!token) return;
-  await client.provider.oauth
-    .authorize({
-      path: { id: PROVIDER },
-      body: { method: FIRST_METHOD, inputs: { resume: token } },
-    })
-    .catch(() => undefined);
-}
-
-/**
  * opencode calls every export of this module anew with each of its instances, with the options of
  * the package's one entry in opencode.json, and takes the sign-in of one provider from each. A default
  * export with a `server` would be the only one that it calls.
  */
 export { server as chatgpt };
+export { mcp } from "./mcp/plugin.js";

@@ -7,10 +7,19 @@ export type Authorization = { url: string; instructions: string } & (
   | { method: "code"; callback(text: string): Promise<Result> }
 );
 
+/** What opencode asks before a sign-in begins. */
+export interface Prompt {
+  type: "select";
+  key: string;
+  message: string;
+  options: readonly { label: string; value: string; hint: string }[];
+}
+
 export type Method =
   | {
       type: "oauth";
       readonly label: string;
+      readonly prompts?: readonly Prompt[];
       authorize(inputs?: Record<string, string>): Promise<Authorization>;
     }
   | { type: "api"; label: string };
@@ -20,11 +29,17 @@ export type StoredAuth =
   | { type: "api"; key: string };
 
 export interface Client {
+  /** What opencode's API has and the client no method for. */
+  _client: { get(request: { url: string }): Promise<{ data?: unknown }> };
   app: { log(request: { body: LogEntry }): Promise<unknown> };
   auth: {
     set(request: { path: { id: string }; body: StoredAuth }): Promise<{ error?: unknown }>;
   };
   instance: { dispose(): Promise<unknown> };
+  mcp: {
+    status(): Promise<{ data?: Readonly<Record<string, McpStatus>> }>;
+    connect(request: { path: { name: string } }): Promise<unknown>;
+  };
   provider: {
     oauth: {
       authorize(request: {
@@ -35,6 +50,26 @@ export interface Client {
   };
 }
 
+export interface McpStatus {
+  status: string;
+}
+
+/** The part of opencode.json that is read or changed here. */
+export interface Config {
+  mcp?: Readonly<Record<string, McpEntry>>;
+  provider?: Record<string, unknown>;
+  disabled_providers?: readonly string[];
+  enabled_providers?: readonly string[];
+}
+
+export interface McpEntry {
+  type?: string;
+  url?: string;
+  enabled?: boolean;
+  headers?: Readonly<Record<string, string>>;
+  oauth?: false | { clientId?: string; clientSecret?: string; scope?: string };
+}
+
 export interface Hooks {
   auth: {
     provider: string;
@@ -42,6 +77,16 @@ export interface Hooks {
     readonly methods: readonly Method[];
   };
   dispose(): Promise<void>;
+}
+
+/** Of an export that adds a provider to opencode's list. */
+export interface ListedHooks extends Pick<Hooks, "dispose"> {
+  readonly auth: Pick<Hooks["auth"], "provider" | "methods"> | undefined;
+  config(config: Config): Promise<void>;
+  readonly provider: {
+    readonly id: string;
+    models(provider: { models: unknown }): Promise<unknown>;
+  };
 }
 
 export interface LogEntry {
