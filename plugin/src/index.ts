@@ -11,21 +11,18 @@ import { type Settings, readSettings } from "./settings.js";
 import { slot } from "./signin/accounts.js";
 import { PROVIDER, chatgpt } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
-import { Dialog } from "./signin/dialog.js";
+import { takeUpAgain } from "./signin/dialog.js";
+import { linesOf } from "./signin/lines.js";
 import type { Context } from "./signin/logins.js";
 
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
-async function server(
-  input: Input,
-  options: Options = {},
-): Promise<SignInHooks> {
+async function server(input: Input, options: Options = {}): Promise<SignInHooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const dialog = new Dialog(context, settings, chatgpt, whyNoListener);
-  const { offer, pasted, relayed } = dialog;
+  const { line, offer, pasted, relayed } = linesOf(context, settings, chatgpt, whyNoListener);
 
   if (!said) log("info", `version ${version}`);
   said = true;
@@ -36,7 +33,7 @@ async function server(
   }
   void chatgpt.look(log);
 
-  const headless = dialog.way(
+  const headless = line(
     () => `${chatgpt.name} (headless)`,
     () => deviceSignIn(context),
   );
@@ -62,7 +59,7 @@ async function server(
     },
     dispose: async () => {
       await chatgpt.look(log);
-      void dialog.takeUpAgain();
+      void takeUpAgain(context, PROVIDER);
     },
   };
 }
@@ -91,6 +88,7 @@ function offersDevices(settings: () => Settings): boolean {
  */
 export { server as chatgpt };
 export { gitlabHooks as gitlab };
+export { mcp } from "./mcp/plugin.js";
 
 const gateway =
   (place: number) =>

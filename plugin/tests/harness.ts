@@ -53,6 +53,8 @@ export class Harness implements AsyncDisposable {
         return {};
       },
     },
+    _client: { get: async () => ({ data: { version: "1.18.33" } }) },
+    mcp: { status: async () => ({}), connect: async () => undefined },
     instance: { dispose: async () => void (this.disposals += 1) },
     provider: {
       oauth: {

@@ -7,7 +7,8 @@ import { type Environment, SettingsError, refuseProxied } from "../settings.js";
 /** Nothing where opencode.json has no such provider. Throws `SettingsError` if its URL is not usable. */
 export function baseUrl({ provider }: Config, id: string, env: Environment): URL | undefined {
   if (!provider || !Object.hasOwn(provider, id)) return undefined;
-  const text = provider[id]?.options?.["baseURL"];
+  const { options } = (provider[id] ?? {}) as { options?: { baseURL?: unknown } };
+  const text = options?.baseURL;
   const url = typeof text === "string" ? parseUrl(text) : undefined;
   if (!url || !isSecure(url) || url.username || url.password || url.search || url.hash) {
     throw new SettingsError(

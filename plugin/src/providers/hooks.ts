@@ -5,7 +5,8 @@ import type { Hooks, Input, Options } from "../opencode/interface.js";
 import { logger } from "../opencode/log.js";
 import { type Settings, readSettings } from "../settings.js";
 import { slot } from "../signin/accounts.js";
-import { Dialog } from "../signin/dialog.js";
+import { takeUpAgain } from "../signin/dialog.js";
+import { linesOf } from "../signin/lines.js";
 import { type Reader, accessToken } from "./access.js";
 import { baseUrl } from "./base-url.js";
 import { GITLAB, gitlabTarget, isOwn } from "./gitlab.js";
@@ -40,13 +41,13 @@ export async function gatewayHooks(
   const target = gatewayTarget(gateway);
   const context = { client, directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const dialog = new Dialog(context, settings, target, whyNoListener, "browser");
+  const { offer, relayed } = linesOf(context, settings, target, whyNoListener, "browser");
   let base: URL | undefined;
   return {
     config: async (config) => {
       try {
         base = baseUrl(config, id, process.env);
-        if (base) void dialog.offer.look();
+        if (base) void offer.look();
         else complain(`opencode.json has no provider "${id}", which the option "providers" names: add it`);
       } catch (error) {
         complain((error as Error).message);
@@ -58,7 +59,7 @@ export async function gatewayHooks(
       return (
         at && {
           provider: id,
-          methods: [dialog.relayed],
+          methods: [relayed],
           loader: async (read: Reader) => {
             slot(id).useReader(read);
             await target.look(log);
@@ -72,7 +73,7 @@ export async function gatewayHooks(
     },
     dispose: async () => {
       await target.look(log);
-      void dialog.takeUpAgain();
+      void takeUpAgain(context, id);
     },
   };
 }
@@ -88,14 +89,14 @@ export async function gitlabHooks({ client, directory }: Input, options: Options
   }
   const target = gitlabTarget(process.env);
   const context = { client, directory, log };
-  const dialog = new Dialog(context, settings, target, whyNoListener, "browser");
+  const lines = linesOf(context, settings, target, whyNoListener, "browser");
   const own = isOwn(process.env);
-  if (own) void dialog.offer.look();
+  if (own) void lines.offer.look();
   return {
     auth: {
       provider: GITLAB,
       methods: [
-        own ? dialog.relayed : dialog.pasted,
+        own ? lines.relayed : lines.pasted,
         { type: "api", label: "GitLab Personal Access Token" },
       ],
       // The token is opencode's own loader's to use and to refresh.
@@ -107,7 +108,7 @@ export async function gitlabHooks({ client, directory }: Input, options: Options
     },
     dispose: async () => {
       await target.look(log);
-      void dialog.takeUpAgain();
+      void takeUpAgain(context, GITLAB);
     },
   };
 }

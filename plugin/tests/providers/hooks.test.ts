@@ -24,6 +24,8 @@ class World implements AsyncDisposable {
   id = "mine";
 
   readonly client: Client = {
+    _client: { get: async () => ({}) },
+    mcp: { status: async () => ({}), connect: async () => undefined },
     app: { log: async ({ body }) => void this.log.push(`${body.level} ${body.message}`) },
     auth: {
       set: async ({ path, body }) => {
