@@ -20,7 +20,7 @@ _BAD = (
     r"|(?:not|n['\u2019]t) (?:be )?"
     r"(?:allow|register|permit|support|valid|match|recogni[sz]e|accept))"
 )
-_REFUSED = re.compile(f"{_URI}.{{0,80}}{_BAD}|{_BAD}.{{0,80}}{_URI}", re.IGNORECASE | re.DOTALL)
+_REFUSED = re.compile(f"{_URI}.{{0,80}}{_BAD}|{_BAD}.{{0,80}}{_URI}", re.IGNORECASE)
 # What firewalls answer to programs, and servers to whoever asks too much or too early.
 _NOT_FOR_PROGRAMS = {403, 429, 503}
 
@@ -77,4 +77,5 @@ def _title(answer: httpx.Response) -> str:
 
 
 def _seen(answer: httpx.Response) -> str:
-    return unescape(re.sub(r"<[^>]{0,2000}>", " ", _UNSEEN.sub(" ", text_of(answer))))
+    words = re.sub(r"<[^>]{0,2000}>", " ", _UNSEEN.sub(" ", text_of(answer)))
+    return " ".join(unescape(words).split())
