@@ -40,7 +40,7 @@ class Dialog:
 
     def paste(self, text: str) -> None:
         self.box.get_by_role("textbox").fill(text)
-        with self.page.expect_response("**/provider/openai/oauth/callback"):
+        with self.page.expect_response("**/provider/*/oauth/callback"):
             self.box.get_by_role("button", name="Continue").click()
 
     def refuses(self, text: str) -> None:
@@ -48,10 +48,10 @@ class Dialog:
         expect(self.box.get_by_role("alert")).to_be_visible()
         expect(self.box.get_by_role("button", name="Continue")).to_be_enabled()
 
-    def closes_connected(self) -> None:
+    def closes_connected(self, provider: str = "OpenAI") -> None:
         """The dialog goes away by itself, with opencode's word that it worked."""
         expect(self.box).to_have_count(0)
-        expect(self.page.get_by_text("OpenAI connected")).to_be_visible()
+        expect(self.page.get_by_text(f"{provider} connected")).to_be_visible()
 
     def fails(self) -> None:
         expect(self.box.get_by_text("Authorization failed")).to_be_visible()
@@ -80,6 +80,20 @@ class Person:
 
     def provider(self, opencode_url: str) -> Locator:
         """OpenAI's row in opencode's settings."""
+        page = self.providers(opencode_url)
+        return page.locator(".settings-v2-provider-row").filter(
+            has=page.get_by_text("OpenAI", exact=True)
+        )
+
+    def find(self, opencode_url: str, provider: str) -> Dialog:
+        """Settings, Providers, Show more providers, and one that is not of opencode's first."""
+        page = self.providers(opencode_url)
+        page.get_by_role("button", name="Show more providers").click()
+        dialog = Dialog(page)
+        dialog.box.get_by_text(provider, exact=True).click()
+        return dialog
+
+    def providers(self, opencode_url: str) -> Page:
         page = self.open(opencode_url)
         providers = page.get_by_role("tab", name="Providers")
         for _ in range(5):
@@ -89,9 +103,7 @@ class Person:
                 break
             page.reload()  # opencode may lose a click that comes while it starts, or break by it
         providers.click()
-        return page.locator(".settings-v2-provider-row").filter(
-            has=page.get_by_text("OpenAI", exact=True)
-        )
+        return page
 
     def open(self, link: str) -> Page:
         page = self.browser.new_page()

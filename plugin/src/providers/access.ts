@@ -21,9 +21,6 @@ export class SignedOut extends Error {}
 type Account = Extract<StoredAuth, { type: "oauth" }>;
 export type Reader = () => Promise<StoredAuth | undefined>;
 
-/** Refreshes under way in this process, by the provider's id: of many requests one refreshes. */
-const refreshing = new Map<string, Promise<string>>();
-
 /** Throws `SignedOut`, or `IdpError` where another try may succeed. */
 export async function accessToken(
   gateway: Gateway,
@@ -33,14 +30,7 @@ export async function accessToken(
 ): Promise<string> {
   const account = await stored(gateway, read);
   if (isFresh(account)) return account.access;
-  let one = refreshing.get(gateway.id);
-  if (!one) {
-    one = withLock(AUTH_JSON, () => refreshed(gateway, read, client, log)).finally(() =>
-      refreshing.delete(gateway.id),
-    );
-    refreshing.set(gateway.id, one);
-  }
-  return await one;
+  return await withLock(AUTH_JSON, () => refreshed(gateway, read, client, log));
 }
 
 async function refreshed(
@@ -50,7 +40,7 @@ async function refreshed(
   log: Log,
 ): Promise<string> {
   const before = await stored(gateway, read);
-  if (isFresh(before)) return before.access; // another opencode was quicker
+  if (isFresh(before)) return before.access; // another request was quicker
   if (!before.refresh) throw new SignedOut(again(gateway, "its time is over"));
   const { tokenEndpoint } = await findIdp(gateway, {});
   const tokens = await refresh(tokenEndpoint, gateway.clientId, before.refresh).catch(

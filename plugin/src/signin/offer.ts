@@ -114,7 +114,8 @@ export class Offer {
     const isPublic = await this.#isPublic(set);
     const found = await recall(set.relay(), PATIENCE);
     const { idp, redirectUri } = await this.#target.find(found);
-    this.#say("issuer", "warn", misspelt(found, idp));
+    const wrong = redirectUri === found.redirectUri ? undefined : misspelt(found, idp);
+    this.#say("issuer", "warn", wrong);
     const key = await set.key();
     const redirects = isPublic && !whyNoRedirect(found, redirectUri, set, key);
     this.#isCarried = set.catcher && redirectUri !== found.redirectUri;

@@ -114,9 +114,17 @@ test("a refused refresh is said in words, and tried again by the next request", 
 
 test("a provider that is out of order does not end the sign-in", async () => {
   stored = expired();
-  idp.intercept = (_, response) => Boolean(response.writeHead(503).end());
+  idp.intercept = ({ path }, response) => path === "/token" && Boolean(response.writeHead(503).end());
   await assert.rejects(token(), (error) => error instanceof IdpError);
   assert.deepEqual(stored, expired({ expires: (stored as Account).expires }));
+});
+
+test("nor does an answer that is no token", async () => {
+  stored = expired();
+  for (const access_token of ["a\nb", "ä", "", 7, undefined]) {
+    answer = { access_token };
+    await assert.rejects(token(), /refused the refresh token \(status 200/);
+  }
 });
 
 test("an account of another issuer is not used, and its refresh token shown to nobody", async () => {

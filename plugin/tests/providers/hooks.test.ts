@@ -133,6 +133,20 @@ test("signing in asks that provider, and keeps the account under its own id", as
   assert.ok(apiKey && fetch);
 });
 
+test("without an instance key the relay's page has a code, which is typed into opencode", async () => {
+  await using w = await new World().start();
+  w.relay.openEnrolment = true;
+  w.relay.confirmation = "completion_code";
+  const shown = await begin(await w.gateway({ ...w.options, key: "" }));
+  assert.ok(shown.method === "code");
+  w.account("c5", shown.url);
+  w.relay.callback = { code: "c5", iss: w.idp.origin };
+  w.relay.last.status = "held";
+  assert.equal((await shown.callback("0000-0000")).type, "failed");
+  assert.equal((await shown.callback("KTRW-9F2D")).type, "success");
+  assert.ok(w.stored.has("mine"));
+});
+
 test("an id token of another sign-in is refused, and nothing stored", async () => {
   await using w = await new World().start();
   const shown = await begin(await w.gateway());
