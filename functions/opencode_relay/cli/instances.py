@@ -103,8 +103,11 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
     if as_json:
         print(json.dumps([_public(instance) for instance in found]))
         return
-    rows = [[one.id, _day(one.created_at), one.name, one.return_urls] for one in found]
-    print_table(["ID", "Enrolled (UTC)", "Name", "Return URLs"], rows)
+    rows = [
+        [one.id, _day(one.created_at), _day(one.last_used_at), one.name, one.return_urls]
+        for one in found
+    ]
+    print_table(["ID", "Enrolled (UTC)", "Last used (UTC)", "Name", "Return URLs"], rows)
 
 
 @app.command()
@@ -174,6 +177,7 @@ def _public(instance: Instance) -> dict[str, Any]:
         "name": instance.name,
         "return_urls": list(instance.return_urls),
         "created_at": int(instance.created_at),
+        "last_used_at": None if instance.last_used_at is None else int(instance.last_used_at),
     }
 
 
@@ -183,12 +187,12 @@ def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
         print(json.dumps(shown))
         return
     for name, value in shown.items():
-        if name != "created_at":
+        if name not in ("created_at", "last_used_at"):
             text = " ".join(value) if isinstance(value, list) else value
             print(f"{name:12} {as_text(text)}")
     if key:
         print(_KEY_NOTE)
 
 
-def _day(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(when))
+def _day(when: float | None) -> str:
+    return "never" if when is None else time.strftime("%Y-%m-%d %H:%M", time.gmtime(when))
