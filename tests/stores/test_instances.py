@@ -210,9 +210,7 @@ async def test_a_use_is_written_and_after_it_none_for_an_hour(store: Store) -> N
     assert not await used(store, instance, NOW + HOUR)
     assert await used_at(store, instance) == NOW + 0.5
     assert await used(store, instance, NOW + HOUR + 0.5)
-    assert await store.get_instance(instance.id) == replace(
-        instance, last_used_at=NOW + HOUR + 0.5
-    )
+    assert await store.get_instance(instance.id) == replace(instance, last_used_at=NOW + HOUR + 0.5)
     assert await store.get_instance(other.id) == other
     assert {one.last_used_at for one in await store.list_instances()} == {NOW + HOUR + 0.5, None}
 

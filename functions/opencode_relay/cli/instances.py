@@ -39,7 +39,8 @@ def add(
     as_json: AsJSON = False,
 ) -> None:
     """Enrol an instance and show its key."""
-    store = relay_of(data, stack).store
+    relay = relay_of(data, stack)
+    store = relay.store
     instance, key = Instance.enrol(name, return_url or [], time.time())
 
     async def enrol() -> bool:
@@ -49,6 +50,9 @@ def add(
     if not asyncio.run(enrol()):
         raise NameTaken(name)
     _show(instance, key, as_json)
+    if not as_json:
+        url = relay.url or "RELAY_URL"
+        print(f"On its machine `opencode-relay connect {url}` asks for it.")
 
 
 @app.command()
