@@ -296,7 +296,8 @@ def strangers(person: Person) -> None:
 
 
 def looked_at(person: Person) -> None:
-    for path in ("/.well-known/opencode-relay", "/.well-known/jwks.json", "/healthz"):
+    public = ("/.well-known/opencode-relay", "/.well-known/jwks.json", "/oauth/client", "/healthz")
+    for path in public:
         json_of(person.http.get(path), 200)
 
 
