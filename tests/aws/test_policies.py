@@ -2,15 +2,12 @@
 
 import asyncio
 import copy
-import json
 import logging
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx
@@ -24,6 +21,7 @@ from opencode_relay.keys.parameters import KeyParameters
 from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
+from tests.aws.cloudformation import CloudFormation
 from tests.aws.gateway import Gateway, entry_point, json_of
 from tests.aws.template import FUNCTIONS, Stack, load
 from tests.support.wire import (
@@ -155,45 +153,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             account.gateway.close()
     root.handlers = handlers
     root.setLevel(level)
-
-
-class CloudFormation(HTTPServer):
-    """Where a custom resource is answered."""
-
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
-        answers = self.answers
-
-        class Answered(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                length = int(self.headers["Content-Length"])
-                answers.append(json.loads(self.rfile.read(length)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Answered)
-
-    def event(self, kind: str) -> dict[str, Any]:
-        return {
-            "RequestType": kind,
-            "ResponseURL": f"http://127.0.0.1:{self.server_port}/",
-            "StackId": "s",
-            "RequestId": "q",
-            "LogicalResourceId": "Keys",
-        }
-
-
-@pytest.fixture
-def cloudformation() -> Iterator[CloudFormation]:
-    with CloudFormation() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 class Person:
@@ -383,5 +342,6 @@ def test_an_instances_keys_and_urls_are_out_of_every_functions_reach() -> None:
 def test_each_function_has_a_role_of_its_own() -> None:
     stack = Stack(load())
     roles = {stack.function(name)["Role"] for name in FUNCTIONS}
-    assert roles == {f"{name}.Arn" for name in stack.of_type("AWS::IAM::Role")}
+    others = {"DeploymentRole.Arn"}  # CodeDeploy's
+    assert roles | others == {f"{name}.Arn" for name in stack.of_type("AWS::IAM::Role")}
     assert len(roles) == len(FUNCTIONS)
