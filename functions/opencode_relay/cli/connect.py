@@ -22,7 +22,7 @@ from .folder import Folder, Options, key_of
 from .shown import as_text
 
 _KEYS = ("key", "keyFile")
-_NEXT = "Restart opencode. Then in it: Settings, Providers, OpenAI, Connect, “via relay”."
+_NEXT = "Restart opencode. Then in it: Settings, Providers, OpenAI, Connect."
 
 
 def connect(
@@ -169,14 +169,11 @@ def _said(relay: str, wrong: Finding) -> str:
 
 
 def _asked() -> str:
-    def read(text: str) -> str:
+    while True:
         try:
-            return _valid(text)
+            return _valid(typer.prompt("Instance key (it is not shown)", hide_input=True))
         except Refused as refused:
-            raise typer.BadParameter(str(refused)) from None
-
-    key: str = typer.prompt("Instance key (it is not shown)", hide_input=True, value_proc=read)
-    return key
+            print(refused, file=sys.stderr)
 
 
 def _show(folder: Folder, options: Options) -> None:
