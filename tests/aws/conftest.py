@@ -3,12 +3,15 @@
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import moto  # noqa: F401  # it reaches no session of boto3 that was made before
 import pytest
 
+from tests.aws.cloudformation import CloudFormation
 from tests.aws.ric import PYTHON
 from tests.aws.ric_gateway import Functions
 from tests.aws.ric_wire import (
@@ -60,6 +63,16 @@ def tap(logs: Path) -> Iterator[Tap]:
         first_keys(tap)
         yield tap
         tap.close()
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[CloudFormation]:
+    with CloudFormation() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 class Pool:

@@ -2,14 +2,11 @@
 
 import asyncio
 import copy
-import json
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx
@@ -23,6 +20,7 @@ from opencode_relay.keys.parameters import KeyParameters
 from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
+from tests.aws.cloudformation import CloudFormation
 from tests.aws.gateway import Gateway, entry_point, json_of
 from tests.aws.template import FUNCTIONS, Stack, load
 from tests.support.wire import (
@@ -148,45 +146,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             account.gateway.close()
     root.handlers = handlers
     root.setLevel(level)
-
-
-class CloudFormation(HTTPServer):
-    """Where a custom resource is answered."""
-
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
-        answers = self.answers
-
-        class Answered(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                length = int(self.headers["Content-Length"])
-                answers.append(json.loads(self.rfile.read(length)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Answered)
-
-    def event(self, kind: str) -> dict[str, Any]:
-        return {
-            "RequestType": kind,
-            "ResponseURL": f"http://127.0.0.1:{self.server_port}/",
-            "StackId": "s",
-            "RequestId": "q",
-            "LogicalResourceId": "Keys",
-        }
-
-
-@pytest.fixture
-def cloudformation() -> Iterator[CloudFormation]:
-    with CloudFormation() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 class Person:

@@ -26,7 +26,7 @@ EVENTS = [
     *(("callback", why) for why in ("issuer-mismatch", "address-too-long")),
     *((event, "") for event in ("opened", "released", "collected", "finished", "declined")),
     *((event, "") for event in ("cancelled", "key_refused", "pairing_code_wrong")),
-    *((event, "") for event in ("rate_limited", "keys_rotated")),
+    *((event, "") for event in ("rate_limited", "keys_rotated", "unhandled_exception")),
 ]
 
 
@@ -39,8 +39,9 @@ def watched(watch: dict[str, Any]) -> set[tuple[str, str, str]]:
             if namespace == NAMESPACE:
                 found.add((name, dimension[0], dimension[1].strip("${}")))
     for one in watch["Resources"].values():
-        for query in one["Properties"].get("Metrics", []):
-            metric = query.get("MetricStat", {}).get("Metric", {})
+        properties = one["Properties"]
+        queries = [query.get("MetricStat", {}) for query in properties.get("Metrics", [])]
+        for metric in [properties, *(query.get("Metric", {}) for query in queries)]:
             if metric.get("Namespace") == NAMESPACE:
                 [dimension] = metric["Dimensions"]
                 found.add((metric["MetricName"], dimension["Name"], dimension["Value"]["Ref"]))
@@ -64,7 +65,7 @@ def test_what_is_watched_is_what_this_stack_counts(
 
 def test_the_events_are_all_that_the_code_tells() -> None:
     package = ROOT / "functions/opencode_relay"
-    ours = [*package.glob("*.py"), *package.glob("aws/*.py")]
+    ours = [path for room in ("", "aws/", "web/") for path in package.glob(f"{room}*.py")]
     sources = "".join(path.read_text() for path in ours)
     told = set(re.findall(r'(?:events|\))\.tell\(\s*"(\w+)"', sources)) - {"setting_unknown"}
     counted_ones = {event for event, _ in EVENTS}
@@ -73,7 +74,13 @@ def test_the_events_are_all_that_the_code_tells() -> None:
     assert counted_ones - told == {"released", "declined", "cancelled", "finished"}
 
 
-ALARMS = {"ServerErrorsAlarm", "ThrottlesAlarm", "RotationFailedAlarm", "RefusedCallbacksAlarm"}
+ALARMS = {
+    "ServerErrorsAlarm",
+    "ThrottlesAlarm",
+    "UnhandledExceptionsAlarm",
+    "RotationFailedAlarm",
+    "RefusedCallbacksAlarm",
+}
 
 
 @pytest.mark.parametrize("email", ["", "ops@example.com"])
