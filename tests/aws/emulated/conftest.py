@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # comes with moto
 
 from tests.aws.emulated.cloud import PYTHON, Cloud
+from tests.aws.emulated.release import Releases
 from tests.aws.emulated.stack import Stack
 from tests.aws.template import ROOT
 from tests.aws.tools import tool
@@ -66,9 +68,11 @@ def stack(deployer: Deployer, cloud: Cloud) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def template(stack: Stack, cloud: Cloud) -> str:
-    """What `sam deploy` made of the template: code and nested stack are addresses in S3."""
+def releases(
+    stack: Stack, artifact: Path, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Releases:
     found = cloud.client("cloudformation").get_template(
         StackName=stack.name, TemplateStage="Original"
     )
-    return str(found["TemplateBody"])
+    template = yaml.safe_load(found["TemplateBody"])
+    return Releases(template, artifact, cloud, tmp_path_factory.mktemp("releases"))

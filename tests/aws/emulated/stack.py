@@ -1,5 +1,6 @@
 """A stack of the template on the emulated AWS: deployed, changed, used, deleted."""
 
+import json
 import re
 import subprocess
 from typing import Any
@@ -8,11 +9,11 @@ import httpx
 from opencode_relay.client import Client, OpenLogin
 
 from tests.aws.emulated.cloud import Cloud
+from tests.aws.emulated.release import Template
 from tests.support.served import run, until
 from tests.support.wire import form_of
 
 RETURN_URL = "https://opencode.example.com/auth/callback"
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 class Stack:
@@ -25,25 +26,26 @@ class Stack:
 
     # The operator
 
-    def create(self, template: str, **parameters: str) -> str:
+    def create(self, template: Template, **parameters: str) -> str:
         """Deploy it for the first time; return how that ended."""
-        self._cloudformation.create_stack(
-            StackName=self.name,
-            TemplateBody=template,
-            Parameters=_parameters(parameters),
-            Capabilities=_CAPABILITIES,
-        )
+        self._cloudformation.create_stack(**self._asked(template, parameters))
         return self.settled()
 
-    def update(self, template: str, **parameters: str) -> str:
+    def update(self, template: Template, **parameters: str) -> str:
         """Deploy it again, with defaults for what is not given; return how that ended."""
-        self._cloudformation.update_stack(
-            StackName=self.name,
-            TemplateBody=template,
-            Parameters=_parameters(parameters),
-            Capabilities=_CAPABILITIES,
-        )
+        self._cloudformation.update_stack(**self._asked(template, parameters))
         return self.settled()
+
+    def _asked(self, template: Template, parameters: dict[str, str]) -> dict[str, Any]:
+        return {
+            "StackName": self.name,
+            "TemplateBody": json.dumps(template),
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in parameters.items()
+            ],
+            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        }
 
     def delete(self) -> None:
         stack = self.described()["StackId"]
@@ -78,10 +80,18 @@ class Stack:
         )
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
+    def _events(self) -> list[dict[str, Any]]:
+        found = self._cloudformation.describe_stack_events(StackName=self.name)
+        events: list[dict[str, Any]] = found["StackEvents"]
+        return events
+
+    def events(self, resource: str) -> list[str]:
+        """Return the statuses that a resource has had, the latest first."""
+        return [e["ResourceStatus"] for e in self._events() if e["LogicalResourceId"] == resource]
+
     def why(self) -> str:
-        """Tell what failed last."""
-        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
-        failed = [one for one in events if one["ResourceStatus"].endswith("_FAILED")]
+        """Tell what has failed, the latest first."""
+        failed = [one for one in self._events() if one["ResourceStatus"].endswith("_FAILED")]
         return "\n".join(f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in failed)
 
     def command(self, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -93,22 +103,27 @@ class Stack:
         assert done.returncode == 0, done.stderr
         self.key = re.findall(r"ocr_\w+", done.stdout)[0]
 
+    def warm(self) -> None:
+        """Have each function start, which on a busy machine takes longer than clients wait."""
+        with self.cloud.web() as web:
+            web.get(f"{self.url}/healthz")
+            web.post(f"{self.url}/v1/logins")
+            web.get(f"{self.url}/v1/logins/none/response")
+
     def doctor(self) -> str:
         """Return what `doctor` finds wrong, or could not try."""
+        self.warm()
         done = self.command("doctor", self.url, OPENCODE_RELAY_KEY=self.key)
         bad = [line for line in done.stdout.splitlines() if line[:1] in "✗-"]
         assert (done.returncode == 0) == (not bad), done.stdout + done.stderr
         return "\n".join(bad)
 
 
-def _parameters(given: dict[str, str]) -> list[dict[str, str]]:
-    return [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
-
-
 class SignIn:
     """A sign-in under way: an instance that has opened a login, and a person with a browser."""
 
     def __init__(self, stack: Stack, **options: Any) -> None:
+        stack.warm()
         self._url, self._instance, self._browser = stack.url, stack.cloud.web(), stack.cloud.web()
         self._relay = Client(self._url, key=stack.key, http=self._instance)
         self.login: OpenLogin = self._relay.open(name="a test", provider="Example", **options)
