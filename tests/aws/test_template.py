@@ -169,6 +169,11 @@ def test_parameters_allow_what_settings_allow(
             ["Relay.example.com", "https://relay.example.com", "relay", "a..b", "a.b.", "a.b/"],
         ),
         ("CertificateArn", ["", DOMAIN["CertificateArn"]], ["arn:aws:iam::123456789012:user/x"]),
+        (
+            "AlarmTopic",
+            ["", "arn:aws:sns:us-east-1:123456789012:on-call"],
+            ["on-call", "arn:aws:sns:us-east-1:123456789012:on-call.fifo"],
+        ),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a b@example.com"]),
     ],
 )

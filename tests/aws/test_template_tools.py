@@ -11,12 +11,13 @@ from tests.aws.template import DOMAIN, ROOT, TEMPLATE, WATCH, load
 from tests.aws.tools import run, tool
 
 HERE = Path(__file__).parent
+TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 CHOICES: list[list[dict[str, str]]] = [
     [{}, DOMAIN],
     [{}, {"Enrolment": "open"}],
     [{}, {"SnapStart": "PublishedVersions"}],
     [{}, {"CollectConcurrency": "50"}],
-    [{}, {"AlarmEmail": "ops@example.com"}],
+    [{"AlarmTopic": TOPIC}, {"AlarmEmail": "ops@example.com"}],
 ]
 
 
