@@ -1,8 +1,7 @@
-"""Runs the emulator, whose Python runs this, with three things that it lacks.
+"""Runs the emulator, whose Python runs this, with what its IAM lacks.
 
-It authorizes a request that names several parameters once, and policies see no
-`dynamodb:LeadingKeys`: AWS asks for each parameter, and tells the keys. And it refuses alarms on an
-expression of metrics: here each is one on a metric of that name.
+It authorizes a request that names several parameters once, and tells policies no
+`dynamodb:LeadingKeys`. AWS asks for each parameter, and tells the keys.
 """
 
 import json
@@ -10,11 +9,10 @@ from typing import Any, Self
 
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
-from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 _MEMBERS = ("Put", "Update", "Delete", "ConditionCheck", "Get")
 _resource, _transaction = iam_actions.extract_resource_arn, iam_actions.dynamodb_transaction_checks
-_enforce, _alarm = iam_evaluator.enforce, provisioners._cw_metric_alarm_record
+_enforce = iam_evaluator.enforce
 
 
 class Asked(str):
@@ -73,16 +71,8 @@ def enforce(
     return None
 
 
-def alarm(name: str, given: dict[str, Any]) -> Any:
-    if "Metrics" in given:
-        rest = {key: value for key, value in given.items() if key != "Metrics"}
-        given = {**rest, "MetricName": "expression", "Namespace": "expression"}
-    return _alarm(name, given)
-
-
 if __name__ == "__main__":
     iam_actions.extract_resource_arn = resource
     iam_actions.dynamodb_transaction_checks = transaction
     iam_evaluator.enforce = enforce
-    provisioners._cw_metric_alarm_record = alarm
     app.main()

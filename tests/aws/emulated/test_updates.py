@@ -59,11 +59,12 @@ def test_a_domain(stack: Stack, releases: Releases) -> None:
 def test_an_alarm_address(stack: Stack, releases: Releases, cloud: Cloud) -> None:
     given = {"AlarmEmail": "ops@example.com"}
     assert stack.update(releases.same(), **QUICK, **given) == "UPDATE_COMPLETE"
-    topic = Stack(cloud, stack.resource("Watch")).resource("Topic")
+    topic = stack.resource("Topic")
     [subscribed] = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert (subscribed["Protocol"], subscribed["Endpoint"]) == ("email", "ops@example.com")
     alarms = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{stack.name}-")
-    assert {tuple(one["AlarmActions"]) for one in alarms["MetricAlarms"]} == {(topic,)}
+    rung = {(*one["AlarmActions"], *one["OKActions"]) for one in alarms["MetricAlarms"]}
+    assert rung == {(topic, topic)}
 
 
 def test_a_release_that_adds_a_key_purpose(stack: Stack, releases: Releases, cloud: Cloud) -> None:
