@@ -142,9 +142,22 @@ def test_daily_missing_keys_are_made_and_a_fault_is_an_error(parameters: Paramet
 
 
 def test_a_release_with_another_purpose_is_an_update_of_the_keys() -> None:
-    """And the functions that use the keys are updated once it is there."""
+    """And there is no version of a function that uses it before it is there."""
     template = load()
     assert template["Resources"]["Keys"]["Properties"]["Purposes"] == list(Purpose)
     for name in ("CallbackFunction", "LoginsFunction"):
-        assert template["Resources"][name]["DependsOn"] == "Keys"
-    assert "Keys" not in json.dumps(template["Resources"]["RotateKeysFunction"].get("DependsOn"))
+        assert (
+            "Keys" in template["Resources"][name]["Properties"]["VersionDescription"]["Fn::GetAtt"]
+        )
+
+
+def test_the_digest_is_another_for_other_settings(
+    ask: Ask, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, digests = cloudformation.event, []
+    for settings in (["a", "b"], ["a", "c"], ["a", "b"]):
+        more = {"ResourceProperties": {"Settings": settings}}
+        monkeypatch.setattr(cloudformation, "event", lambda kind, more=more: event(kind) | more)
+        digests.append(ask("Update")["Data"]["Digest"])
+    assert digests[0] == digests[2] != digests[1]
+    assert len(digests[0]) <= 256  # of a version's description

@@ -74,17 +74,21 @@ def test_the_events_are_all_that_the_code_tells() -> None:
 
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
+ALARM = "AWS::CloudWatch::Alarm"
 Alarms = dict[str, dict[str, Any]]
 
 
-def watching(topic: str = "") -> Stack:
+def watching(topic: str = "Topic") -> Stack:
     watch = load(WATCH) | {"Outputs": {}}
     given = {name: name for name in watch["Parameters"]}  # each under its own name
     return Stack(watch, **(given | {"Topic": topic}))
 
 
-def alarms(topic: str = "") -> Alarms:
-    return watching(topic).of_type("AWS::CloudWatch::Alarm")
+def alarms(**given: str) -> Alarms:
+    """Return all alarms: the one that deployments ask, and those of the stack Watch."""
+    stack = Stack(load(), **given)
+    watch = watching(stack.resources["Watch"]["Properties"]["Parameters"]["Topic"])
+    return {one: of for s in (stack, watch) for one, of in s.of_type(ALARM).items()}
 
 
 @pytest.mark.parametrize(
@@ -94,8 +98,7 @@ def alarms(topic: str = "") -> Alarms:
 def test_alarms_ring_and_end_where_they_are_told_to(given: dict[str, str], topic: str) -> None:
     stack = Stack(load(), **given)
     assert list(stack.of_type("AWS::SNS::Topic")) == [topic] * (topic == "Topic")
-    assert stack.resources["Watch"]["Properties"]["Parameters"]["Topic"] == topic
-    for alarm in alarms(topic).values():
+    for alarm in alarms(**given).values():
         told = alarm.get("AlarmActions", []), alarm.get("OKActions", [])
         assert told == (([topic], [topic]) if topic else ([], []))
 

@@ -112,8 +112,9 @@ def test_template_parameters_and_their_defaults() -> None:
 def test_alarms_and_outputs_are_the_templates() -> None:
     page = read("docs/operations.md")
     alarms = [
-        one["Properties"]["AlarmName"]["Fn::Sub"].replace("${Relay}", "STACK")
-        for one in load(WATCH)["Resources"].values()
+        re.sub(r"\$\{.*?\}", "STACK", one["Properties"]["AlarmName"]["Fn::Sub"])
+        for template in (load(), load(WATCH))
+        for one in template["Resources"].values()
         if one["Type"] == "AWS::CloudWatch::Alarm"
     ]
     rows = re.findall(r"^\| (`STACK-.*?) \|", page, re.MULTILINE)

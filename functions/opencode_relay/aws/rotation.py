@@ -6,6 +6,7 @@ delete stays, for a stack that cannot be deleted is worse.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -63,6 +64,11 @@ def _reason(do: Callable[[], object], event: str) -> str:
     return reason
 
 
+def _digest(properties: object) -> str:
+    """Name the stack's settings: functions get another version where one is changed."""
+    return hashlib.sha256(json.dumps(properties, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def _answer(event: dict[str, Any], path: str, status: str, reason: str) -> None:
     body = {
         "Status": status,
@@ -72,6 +78,7 @@ def _answer(event: dict[str, Any], path: str, status: str, reason: str) -> None:
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
+        "Data": {"Digest": _digest(event.get("ResourceProperties"))},
     }
     url = event["ResponseURL"]
     if not url.startswith(("https://", "http://127.0.0.1:")):
