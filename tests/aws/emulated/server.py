@@ -1,7 +1,8 @@
-"""Runs the emulator, whose Python runs this, with what its IAM lacks.
+"""Runs the emulator, whose Python runs this, with three things that it lacks.
 
 It authorizes a request that names several parameters once, and tells policies no
-`dynamodb:LeadingKeys`. AWS asks for each parameter, and tells the keys.
+`dynamodb:LeadingKeys`: AWS asks for each parameter, and tells the keys. And it has no CodeDeploy:
+its resources are taken, and every update gets all requests at once.
 """
 
 import json
@@ -9,6 +10,7 @@ from typing import Any, Self
 
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 _MEMBERS = ("Put", "Update", "Delete", "ConditionCheck", "Get")
 _resource, _transaction = iam_actions.extract_resource_arn, iam_actions.dynamodb_transaction_checks
@@ -71,8 +73,17 @@ def enforce(
     return None
 
 
+CODEDEPLOY = {
+    "create": lambda name, _properties, stack: (f"{stack}-{name}", {}),
+    "update": lambda physical, *_: (physical, {}),
+    "delete": lambda *_: None,
+}
+
+
 if __name__ == "__main__":
     iam_actions.extract_resource_arn = resource
     iam_actions.dynamodb_transaction_checks = transaction
     iam_evaluator.enforce = enforce
+    for kind in ("Application", "DeploymentGroup"):
+        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = CODEDEPLOY
     app.main()
