@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ from tests.support.wire import ISSUER, RETURN_URL, MakeWire
 def build(to: Path, machine: str = "x86_64", source: Path = ROOT / "functions") -> Path:
     """Build the artifact with the Python that runs it here."""
     subprocess.run(
-        [source / "build-artifact", to, machine],
+        [sys.executable, source / "build_artifact.py", to, machine],
         env={**os.environ, "UV_PYTHON": str(PYTHON)},
         check=True,
         timeout=600,
