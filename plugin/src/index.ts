@@ -3,13 +3,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { version } from "../package.json";
+import { type Plugin, connected } from "./connected.js";
 import { whyNoListener } from "./listener/listener.js";
+import { mcp as mcpServers } from "./mcp/plugin.js";
 import type { Hooks, Input, Method, Options, SignInHooks } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
 import { gatewayHooks, gitlabHooks } from "./providers/hooks.js";
 import { type Settings, readSettings } from "./settings.js";
 import { slot } from "./signin/accounts.js";
-import { PROVIDER, chatgpt } from "./signin/chatgpt.js";
+import { PROVIDER, chatgpt as target } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
 import { takeUpAgain } from "./signin/dialog.js";
 import { linesOf } from "./signin/lines.js";
@@ -18,11 +20,11 @@ import type { Context } from "./signin/logins.js";
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
-async function server(input: Input, options: Options = {}): Promise<SignInHooks> {
+async function signIn(input: Input, options: Options): Promise<SignInHooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const { line, offer, pasted, relayed } = linesOf(context, settings, chatgpt, whyNoListener);
+  const { line, offer, pasted, relayed } = linesOf(context, settings, target, whyNoListener);
 
   if (!said) log("info", `version ${version}`);
   said = true;
@@ -31,10 +33,10 @@ async function server(input: Input, options: Options = {}): Promise<SignInHooks>
   if (hasRelay(settings)) {
     await Promise.race([offer.look(), sleep(2_000, undefined, { ref: false })]);
   }
-  void chatgpt.look(log);
+  void target.look(log);
 
   const headless = line(
-    () => `${chatgpt.name} (headless)`,
+    () => `${target.name} (headless)`,
     () => deviceSignIn(context),
   );
   const apiKey: Method = { type: "api", label: "API key" };
@@ -44,7 +46,7 @@ async function server(input: Input, options: Options = {}): Promise<SignInHooks>
       provider: PROVIDER,
       loader: async (read) => {
         slot(PROVIDER).useReader(read);
-        await chatgpt.look(log);
+        await target.look(log);
         return {};
       },
       // opencode reads the list each time, and chooses from it by number.
@@ -58,7 +60,7 @@ async function server(input: Input, options: Options = {}): Promise<SignInHooks>
       },
     },
     dispose: async () => {
-      await chatgpt.look(log);
+      await target.look(log);
       void takeUpAgain(context, PROVIDER);
     },
   };
@@ -86,14 +88,12 @@ function offersDevices(settings: () => Settings): boolean {
  * the package's one entry in opencode.json, and takes the sign-in of one provider from each. A default
  * export with a `server` would be the only one that it calls.
  */
-export { server as chatgpt };
-export { gitlabHooks as gitlab };
-export { mcp } from "./mcp/plugin.js";
+export const chatgpt = connected(signIn);
+export const gitlab = connected(gitlabHooks);
+export const mcp = connected(mcpServers);
 
-const gateway =
-  (place: number) =>
-  (input: Input, options: Options = {}): Promise<Hooks> =>
-    gatewayHooks(input, options, place);
+const gateway = (place: number): Plugin<Hooks> =>
+  connected((input, options) => gatewayHooks(input, options, place));
 
 export const gateway1 = gateway(0);
 export const gateway2 = gateway(1);
