@@ -1,6 +1,7 @@
 """The real opencode web server with our packed plugin, and what it stores."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -88,6 +89,10 @@ class Opencode:
             answer = client.post(f"/session/{session}/message", json=asked).raise_for_status()
         return "".join(part.get("text", "") for part in answer.json()["parts"])
 
+    def connect(self, mcp_server: str) -> None:
+        """Make it connect to an MCP server anew."""
+        httpx.post(f"{self.url}/mcp/{mcp_server}/connect", timeout=60).raise_for_status()
+
     def forget(self) -> None:
         httpx.delete(f"{self.url}/auth/openai", timeout=30).raise_for_status()
         self.dispose()
@@ -124,9 +129,11 @@ def opencode(
     outside: Outside | None = None,
     port: int | None = None,
     password: str = "",
+    more: Mapping[str, object] | None = None,
 ) -> Iterator[Opencode]:
     """Serve with the plugin; a `template` is a home whose installed packages are used again.
 
+    `more`: of opencode.json.
     Without an `outside` it reaches what this machine reaches.
     """
     config = home / ".config/opencode"
@@ -135,7 +142,7 @@ def opencode(
             shutil.copytree(template / part, home / part, symlinks=True)
     config.mkdir(parents=True, exist_ok=True)
     entry = [f"opencode-relay@file:{plugin}", dict(options)]
-    (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
+    (config / "opencode.json").write_text(json.dumps({"plugin": [entry], **(more or {})}))
     models = home / "models.json"
     models.write_text(json.dumps(MODELS))
     env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)} | (outside.environment if outside else {})
@@ -149,8 +156,8 @@ def opencode(
     ready = f"{served.url}/global/health"
     with running(argv, home=home, log=served.log, ready=ready, env=env):
         # The plugin is loaded with opencode's first instance, which this question makes.
-        labels = served.get("/provider/auth")["openai"]
-        assert any("relay" in one["label"] for one in labels), f"plugin not loaded: {labels}"
+        first = served.get("/provider/auth")["openai"][0]["label"]
+        assert re.search("relay|paste", first), f"plugin not loaded: {first}"
         yield served
 
 
