@@ -4,28 +4,25 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { version } from "../package.json";
 import { whyNoListener } from "./listener/listener.js";
-import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
+import type { Hooks, Input, Method, Options, SignInHooks } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
+import { gatewayHooks, gitlabHooks } from "./providers/hooks.js";
 import { type Settings, readSettings } from "./settings.js";
 import { slot } from "./signin/accounts.js";
-import { pasteSignIn, relaySignIn } from "./signin/begin.js";
 import { PROVIDER, chatgpt } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
-import { shown, takeUpAgain } from "./signin/dialog.js";
+import { takeUpAgain } from "./signin/dialog.js";
+import { linesOf } from "./signin/lines.js";
 import type { Context } from "./signin/logins.js";
-import { Offer, PASTE } from "./signin/offer.js";
 
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
-async function server(
-  input: { client: Client; directory: string },
-  options: Readonly<Record<string, unknown>> = {},
-): Promise<Hooks> {
+async function server(input: Input, options: Options = {}): Promise<SignInHooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const offer = new Offer(chatgpt, settings, whyNoListener, log);
+  const { line, offer, pasted, relayed } = linesOf(context, settings, chatgpt, whyNoListener);
 
   if (!said) log("info", `version ${version}`);
   said = true;
@@ -36,30 +33,7 @@ async function server(
   }
   void chatgpt.look(log);
 
-  const viaRelay = async (): Promise<Authorization> => {
-    try {
-      const begun = await relaySignIn(context, settings(), chatgpt, whyNoListener);
-      offer.works();
-      return begun;
-    } catch (error) {
-      offer.fails(error as Error);
-      throw error;
-    }
-  };
-
-  const way = (label: () => string, begin: () => Promise<Authorization>): Method => ({
-    type: "oauth",
-    get label() {
-      return label();
-    },
-    authorize: (inputs) => shown(context, PROVIDER, inputs, begin),
-  });
-  const relayed = way(() => offer.label, viaRelay);
-  const pasted = way(
-    () => `${chatgpt.name}: ${PASTE}`,
-    () => pasteSignIn(context, chatgpt),
-  );
-  const headless = way(
+  const headless = line(
     () => `${chatgpt.name} (headless)`,
     () => deviceSignIn(context),
   );
@@ -113,4 +87,19 @@ function offersDevices(settings: () => Settings): boolean {
  * export with a `server` would be the only one that it calls.
  */
 export { server as chatgpt };
+export { gitlabHooks as gitlab };
 export { mcp } from "./mcp/plugin.js";
+
+const gateway =
+  (place: number) =>
+  (input: Input, options: Options = {}): Promise<Hooks> =>
+    gatewayHooks(input, options, place);
+
+export const gateway1 = gateway(0);
+export const gateway2 = gateway(1);
+export const gateway3 = gateway(2);
+export const gateway4 = gateway(3);
+export const gateway5 = gateway(4);
+export const gateway6 = gateway(5);
+export const gateway7 = gateway(6);
+export const gateway8 = gateway(7);

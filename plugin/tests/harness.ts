@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { chatgpt as plugin } from "../src/index.js";
-import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode/interface.js";
+import type { Authorization, Client, SignInHooks, StoredAuth } from "../src/opencode/interface.js";
 import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";
@@ -40,7 +40,7 @@ export class Harness implements AsyncDisposable {
   /** The folder of the plugin's socket: of two tests at once each has its own. */
   folder = "";
   stored: StoredAuth | undefined;
-  hooks!: Hooks;
+  hooks!: SignInHooks;
 
   readonly client: Client = {
     app: {

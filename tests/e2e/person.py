@@ -3,10 +3,12 @@
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from re import Pattern
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
 
+FIRST = re.compile("ChatGPT(:| via relay)")
 LOCALHOST_CALLBACK = re.compile(r"^http://localhost:1455/auth/callback\?")
 
 
@@ -47,10 +49,10 @@ class Dialog:
         expect(self.box.get_by_role("alert")).to_be_visible()
         expect(self.box.get_by_role("button", name="Continue")).to_be_enabled()
 
-    def closes_connected(self) -> None:
+    def closes_connected(self, provider: str = "") -> None:
         """The dialog goes away by itself, with opencode's word that it worked."""
         expect(self.box).to_have_count(0)
-        expect(self.page.get_by_text(f"{self.provider} connected")).to_be_visible()
+        expect(self.page.get_by_text(f"{provider or self.provider} connected")).to_be_visible()
 
     def fails(self) -> None:
         expect(self.box.get_by_text("Authorization failed")).to_be_visible()
@@ -62,16 +64,16 @@ class Person:
     browser: BrowserContext
 
     def connect(self, opencode_url: str) -> Dialog:
-        """Settings, Providers, OpenAI, Connect, and the relay's way."""
-        dialog = self.choose(opencode_url, "via relay")
+        """Settings, Providers, OpenAI, Connect, and the plugin's first way."""
+        dialog = self.choose(opencode_url, FIRST)
         dialog.box.get_by_role("link", name="this link").wait_for()
         return dialog
 
-    def choose(self, opencode_url: str, method: str) -> Dialog:
+    def choose(self, opencode_url: str, method: str | Pattern[str]) -> Dialog:
         row = self.provider(opencode_url)
         row.get_by_role("button", name="Connect", exact=True).click()
         dialog = Dialog(row.page)
-        dialog.box.get_by_role("button", name=method).click()
+        dialog.box.get_by_role("button", name=method).first.click()
         return dialog
 
     def disconnect(self, opencode_url: str) -> None:
@@ -84,8 +86,15 @@ class Person:
             has=page.get_by_text(name, exact=True)
         )
 
+    def find(self, opencode_url: str, provider: str) -> Dialog:
+        """Settings, Providers, Show more providers, and one that is not of opencode's first."""
+        page = self.providers(opencode_url)
+        page.get_by_role("button", name="Show more providers").click()
+        dialog = Dialog(page)
+        dialog.box.get_by_text(provider, exact=True).click()
+        return dialog
+
     def providers(self, opencode_url: str) -> Page:
-        """Open the list in opencode's settings."""
         page = self.open(opencode_url)
         providers = page.get_by_role("tab", name="Providers")
         for _ in range(5):

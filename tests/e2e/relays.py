@@ -33,12 +33,14 @@ class Relay:
 
 
 @contextmanager
-def relay_at(public: str, port: int, home: Path, *, registered: bool = True) -> Iterator[Relay]:
+def relay_at(
+    public: str, port: int, home: Path, *, registered: bool = True, confirmation: str = ""
+) -> Iterator[Relay]:
     clients = [{"issuer": ISSUER, "client_id": CLIENT_ID}] if registered else []
     data = home / "data"
     options = [f"--port={port}", f"--public-url={public}", f"--data={data}", f"--name={home.name}"]
     log = home.with_suffix(".log")
-    env = {"RELAY_REGISTERED_CLIENTS": json.dumps(clients)}
+    env = {"RELAY_REGISTERED_CLIENTS": json.dumps(clients), "RELAY_CONFIRMATION": confirmation}
     ready = f"http://127.0.0.1:{port}/healthz"
     with running([str(RELAY), "serve", *options], home=home, log=log, ready=ready, env=env):
         yield Relay(public, data, log)

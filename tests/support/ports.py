@@ -7,8 +7,9 @@ import secrets
 import socket
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
-_HELD = []  # open files: each is one port, locked as long as this process lives
+_HELD: list[TextIO] = []  # each is one port, locked as long as this process lives
 
 
 def free_port() -> int:

@@ -36,15 +36,18 @@ class API:
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
-        # Such a client ID is https: elsewhere there is no document.
-        https = relay.issuer.startswith("https://")
-        self._client_id = f"{relay.issuer}/oauth/client" if https else None
+
+    @property
+    def client_id(self) -> str | None:
+        """Where a client's metadata is; such a client ID is https, or there is none."""
+        issuer = self.relay.issuer
+        return f"{issuer}/oauth/client" if issuer.startswith("https://") else None
 
     def public_routes(self) -> list[Route]:
         return [
             Route("/.well-known/opencode-relay", self.discovery, methods=["GET"]),
             Route("/.well-known/jwks.json", self.jwks, methods=["GET"]),
-            *([Route("/oauth/client", self.client, methods=["GET"])] if self._client_id else []),
+            *([Route("/oauth/client", self.client, methods=["GET"])] if self.client_id else []),
             Route("/healthz", self.health, methods=["GET"]),
         ]
 
@@ -80,8 +83,8 @@ class API:
             "registered_clients": list(settings.registered_clients),
             "version": __version__,
         }
-        if self._client_id:
-            document["client_metadata_uri"] = self._client_id
+        if self.client_id:
+            document["client_metadata_uri"] = self.client_id
         return JSONResponse(document, headers=CACHEABLE)
 
     async def client(self, _: Request) -> Response:
@@ -91,7 +94,7 @@ class API:
         every instance.
         """
         document = {
-            "client_id": self._client_id,
+            "client_id": self.client_id,
             "client_name": "opencode (via relay)",
             "client_uri": self.relay.issuer,
             "redirect_uris": [f"{self.relay.issuer}/auth/callback"],

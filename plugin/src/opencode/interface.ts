@@ -25,8 +25,23 @@ export type Method =
   | { type: "api"; label: string };
 
 export type StoredAuth =
-  | { type: "oauth"; refresh: string; access: string; expires: number; accountId?: string }
+  | {
+      type: "oauth";
+      refresh: string;
+      access: string;
+      expires: number;
+      accountId?: string;
+      /** Of GitLab its address; of gateways, whose issuer this plugin keeps there, the same. */
+      enterpriseUrl?: string;
+    }
   | { type: "api"; key: string };
+
+/** What the plugin is called with: opencode, of one instance, and the plugin's own options. */
+export interface Input {
+  client: Client;
+  directory: string;
+}
+export type Options = Readonly<Record<string, unknown>>;
 
 export interface Client {
   /** What opencode's API has and the client no method for. */
@@ -70,19 +85,31 @@ export interface McpEntry {
   oauth?: false | { clientId?: string; clientSecret?: string; scope?: string };
 }
 
-export interface Hooks {
-  auth: {
-    provider: string;
-    loader(auth: () => Promise<StoredAuth | undefined>): Promise<Record<string, never>>;
-    readonly methods: readonly Method[];
-  };
-  dispose(): Promise<void>;
+/** What the requests of a provider's models are made with. */
+export interface ModelOptions {
+  apiKey?: string;
+  fetch?: typeof fetch;
 }
 
+export interface Auth {
+  provider: string;
+  loader(auth: () => Promise<StoredAuth | undefined>): Promise<ModelOptions>;
+  readonly methods: readonly Method[];
+}
+
+export interface Hooks {
+  /** Called before anything else. */
+  config?(config: Config): Promise<void>;
+  readonly auth?: Auth | undefined;
+  dispose?(): Promise<void>;
+}
+
+/** Of a provider that opencode always has. */
+export type SignInHooks = Required<Pick<Hooks, "dispose">> & { readonly auth: Auth };
+
 /** Of an export that adds a provider to opencode's list. */
-export interface ListedHooks extends Pick<Hooks, "dispose"> {
-  readonly auth: Pick<Hooks["auth"], "provider" | "methods"> | undefined;
-  config(config: Config): Promise<void>;
+export interface ListedHooks extends Required<Pick<Hooks, "config" | "dispose">> {
+  readonly auth: Pick<Auth, "provider" | "methods"> | undefined;
   readonly provider: {
     readonly id: string;
     models(provider: { models: unknown }): Promise<unknown>;

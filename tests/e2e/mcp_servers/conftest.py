@@ -114,7 +114,7 @@ def shared_place(
             template,
             outside=proxy,
             port=port,
-            more=configuration,
+            config=configuration,
         )
     ) as served:
         # opencode itself finds no way to sign in to the one that registers no client.

@@ -31,7 +31,7 @@ def carried_place(
     options = {**https_relay.options, "catcher": True}
     home = world / "mcp-carried"
     with Restartable(
-        lambda: opencode(home, plugin, options, template, outside=proxy, more=configuration)
+        lambda: opencode(home, plugin, options, template, outside=proxy, config=configuration)
     ) as served:
         yield Place(served, servers)
 

@@ -61,7 +61,7 @@ def public_place(
             outside=proxy,
             port=front.opencode,
             password=PASSWORD,
-            more=configuration,
+            config=configuration,
         )
     )
     with served, nginx(front):

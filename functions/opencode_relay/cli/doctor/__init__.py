@@ -1,4 +1,4 @@
-"""`opencode-relay doctor`: looks at a running relay, or an opencode, as their clients do."""
+"""`opencode-relay doctor`: looks at a relay, an opencode or an MCP server, as their clients do."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from . import instance as opencode
 from . import relay as relays
 from .checks import Check, Finding, carry_out
 from .instance import HELD, InstanceExamination
+from .mcp import McpExamination
 from .relay import Examination
 from .web import asking
 
@@ -41,24 +42,37 @@ def doctor(
         str | None,
         typer.Option(help=f"An opencode's public URL: check its proxy; takes {HELD} seconds."),
     ] = None,
+    mcp: Annotated[
+        str | None,
+        typer.Option(
+            help="An MCP server's URL: check that people can sign in to it through the relay, "
+            "which is then not checked itself."
+        ),
+    ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Check a running relay with one whole login of a made-up code, or an opencode's proxy.
+    """Check a running relay with one whole login of a made-up code, or what is around it.
 
     Exit status: 0 all is well, 1 something is wrong, 3 not everything could be tried.
     """
-    if url is None and instance is None:
-        raise ConfigError("Name a relay's URL, or an opencode's with --instance.")
+    if url is None and instance is None and mcp is None:
+        raise ConfigError(
+            "Name a relay's URL, an opencode's with --instance, or an MCP server's with --mcp."
+        )
     told = _Told(as_json)
     with asking() as web:
         examined = InstanceExamination(web, instance) if instance is not None else None
+        of_mcp = McpExamination(web, mcp, url) if mcp is not None else None
         runs: list[Iterator[Finding]] = []
-        if url is not None:
+        if url is not None and of_mcp is None:
             of_relay = Examination(web, url, key).checks(instance)
             runs.append(carry_out(of_relay, needed=relays.NEEDED, begins=told.begins))
         if examined is not None:
             of_instance = examined.checks()
             runs.append(carry_out(of_instance, needed=opencode.NEEDED, begins=told.begins))
+        if of_mcp is not None:
+            checks = of_mcp.checks()
+            runs.append(carry_out(checks, needed=of_mcp.needed, begins=told.begins))
         try:
             for run in runs:
                 told.all_of(run)

@@ -12,6 +12,7 @@ from html import unescape
 
 import httpx
 
+from opencode_relay import program
 from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin, RelayRefused
 from opencode_relay.errors import ConfigError
 from opencode_relay.response import LEEWAY
@@ -177,7 +178,7 @@ class Examination:
                 raise
             raise Wrong(
                 f"The relay sends nobody back to {return_url}: its operator registers it with "
-                f"`opencode-relay instances update ID --return-url {return_url}`."
+                f"`{program.name()} instances update ID --return-url {return_url}`."
             ) from None
         return "registered"
 
