@@ -93,6 +93,10 @@ class Opencode:
             return str(failed["data"]["message"])
         return "".join(part.get("text", "") for part in said["parts"])
 
+    def connect(self, mcp_server: str) -> None:
+        """Make it connect to an MCP server anew."""
+        httpx.post(f"{self.url}/mcp/{mcp_server}/connect", timeout=60).raise_for_status()
+
     def forget(self, *providers: str) -> None:
         for provider in providers or ("openai",):
             httpx.delete(f"{self.url}/auth/{provider}", timeout=30).raise_for_status()

@@ -14,9 +14,10 @@ LOCALHOST_CALLBACK = re.compile(r"^http://localhost:1455/auth/callback\?")
 
 @dataclass(frozen=True)
 class Dialog:
-    """opencode's dialog "Connect OpenAI", once a way of signing in was chosen."""
+    """opencode's dialog "Connect OpenAI", or another's, once a way of signing in was chosen."""
 
     page: Page
+    provider: str = "OpenAI"
 
     @property
     def box(self) -> Locator:
@@ -48,10 +49,10 @@ class Dialog:
         expect(self.box.get_by_role("alert")).to_be_visible()
         expect(self.box.get_by_role("button", name="Continue")).to_be_enabled()
 
-    def closes_connected(self, provider: str = "OpenAI") -> None:
+    def closes_connected(self, provider: str = "") -> None:
         """The dialog goes away by itself, with opencode's word that it worked."""
         expect(self.box).to_have_count(0)
-        expect(self.page.get_by_text(f"{provider} connected")).to_be_visible()
+        expect(self.page.get_by_text(f"{provider or self.provider} connected")).to_be_visible()
 
     def fails(self) -> None:
         expect(self.box.get_by_text("Authorization failed")).to_be_visible()
@@ -78,11 +79,11 @@ class Person:
     def disconnect(self, opencode_url: str) -> None:
         self.provider(opencode_url).get_by_role("button", name="Disconnect").click()
 
-    def provider(self, opencode_url: str) -> Locator:
-        """OpenAI's row in opencode's settings."""
+    def provider(self, opencode_url: str, name: str = "OpenAI") -> Locator:
+        """A row in opencode's settings."""
         page = self.providers(opencode_url)
         return page.locator(".settings-v2-provider-row").filter(
-            has=page.get_by_text("OpenAI", exact=True)
+            has=page.get_by_text(name, exact=True)
         )
 
     def find(self, opencode_url: str, provider: str) -> Dialog:

@@ -1,11 +1,12 @@
 /** Asking an MCP server and its authorization server: what they name is theirs to say. */
 
 import { isLoopback, isSecure } from "../http.js";
+import { errorCode } from "../idp/provider.js";
 
 /** The MCP server or its authorization server cannot be used; the message says why. */
 export class McpError extends Error {}
 
-type Ask = (url: string | URL, init?: RequestInit) => Promise<Response>;
+export type Ask = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
 /** Bytes; metadata and tokens are some thousand. */
 const LONGEST = 1_000_000;
@@ -39,4 +40,17 @@ async function bounded(answer: Response): Promise<Blob> {
     parts.push(part);
   }
   return new Blob(parts);
+}
+
+/** The same, and the OAuth error code of the last answer: the SDK knows some codes only. */
+export function noting(ask: Ask): { ask: Ask; code: () => string } {
+  let code = "";
+  return {
+    ask: async (...asked) => {
+      const answer = await ask(...asked);
+      code = errorCode(await answer.clone().json().catch(() => ({})) as Record<string, unknown>);
+      return answer;
+    },
+    code: () => code,
+  };
 }

@@ -4,11 +4,10 @@ import { exchangeAuthorization, registerClient } from "@modelcontextprotocol/sdk
 import { OAuthError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
 import type { OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
 
-import { printable } from "../http.js";
-import { McpError, asker } from "./asking.js";
+import type { Grant } from "../signin/target.js";
+import { McpError, asker, noting } from "./asking.js";
 import { type Authority, reason } from "./discovery.js";
 import type { McpServer } from "./servers.js";
-import type { Grant } from "../signin/target.js";
 
 export interface McpClient {
   readonly id: string;
@@ -59,6 +58,7 @@ async function registered(
   redirectUris: readonly string[],
 ): Promise<McpClient> {
   const refusals: string[] = [];
+  const { ask, code } = noting(asker(server.url));
   for (const redirectUri of redirectUris) {
     try {
       const made = await registerClient(authority.url, {
@@ -71,7 +71,7 @@ async function registered(
           token_endpoint_auth_method: methodAt(authority),
           ...(authority.scope ? { scope: authority.scope } : {}),
         },
-        fetchFn: asker(server.url),
+        fetchFn: ask,
       });
       return {
         id: made.client_id,
@@ -86,7 +86,7 @@ async function registered(
       if (!(error instanceof OAuthError)) {
         throw new McpError(`${server.name} registered no client: ${reason(error)}`);
       }
-      refusals.push(`${redirectUri} (${printable(error.errorCode)})`);
+      refusals.push(`${redirectUri} (${code()})`);
     }
   }
   throw new McpError(`${server.name} registers no client for ${refusals.join(", nor for ")}`);
@@ -106,6 +106,7 @@ export async function redeemAt(
   client: McpClient,
   grant: Grant,
 ): Promise<OAuthTokens> {
+  const { ask, code } = noting(asker(server.url, 30_000));
   try {
     return await exchangeAuthorization(url, {
       metadata,
@@ -118,11 +119,11 @@ export async function redeemAt(
       codeVerifier: grant.verifier,
       redirectUri: grant.redirectUri,
       ...(resource ? { resource } : {}),
-      fetchFn: asker(server.url, 30_000),
+      fetchFn: ask,
     });
   } catch (error) {
     // Its words may quote what was sent.
-    const why = error instanceof OAuthError ? printable(error.errorCode) : "no answer of OAuth's";
+    const why = error instanceof OAuthError ? code() : "no answer of OAuth's";
     throw new McpError(`${server.name}'s token endpoint refused the code (${why})`);
   }
 }

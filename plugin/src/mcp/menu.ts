@@ -7,7 +7,7 @@ const IN_WORDS: ReadonlyMap<string, string> = new Map([
   ["connected", "connected"],
   ["needs_auth", "needs a sign-in"],
   ["needs_client_registration", "needs a sign-in"],
-  ["failed", "does not answer"],
+  ["failed", "not connected"],
 ]);
 
 export class Menu {
