@@ -72,6 +72,7 @@ def test_a_server_that_takes_the_relay(doctor: Doctor, look: Look) -> None:
     assert found["answers as a relay"][1] == f"its redirect URI is {REDIRECT_URI}"
     assert DELETED in found[PAGE][1]
     [registered], [deleted] = server.events("registration"), server.events("deletion")
+    assert registered["token_endpoint_auth_method"] == "none"
     assert (registered["redirect_uris"], deleted["client_id"]) == (
         [REDIRECT_URI],
         registered["client_id"],
@@ -147,4 +148,5 @@ def test_fastmcps_server(doctor: Doctor, tmp_path: Path) -> None:
     assert last(found) == {REGISTRATION: True, PAGE: True}
     assert "sends the person on to 127.0.0.1" in found[PAGE][1]
     assert "“opencode-relay doctor” stays registered" in found[PAGE][1]
-    assert len(server.events("registration")) == 1
+    [registered] = server.events("registration")
+    assert registered["token_endpoint_auth_method"] == "client_secret_post"  # no other is offered

@@ -130,11 +130,7 @@ class McpExamination:
         """Become a client; else by the relay's own document, which has no URI but the relay's."""
         if self._server.registration_endpoint:
             self._clients[redirect_uri] = register(
-                self._web,
-                self._metadata,
-                self._server.registration_endpoint,
-                redirect_uri,
-                self._resource.scope,
+                self._web, self._metadata, self._server, redirect_uri, self._resource.scope
             )
             return f"takes {redirect_uri}"
         if not self._server.documents:

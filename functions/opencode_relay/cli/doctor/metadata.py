@@ -34,11 +34,16 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationServer:
-    """Where people sign in; `documents` where it takes client ID metadata documents."""
+    """Where people sign in; `documents` where it takes client ID metadata documents.
+
+    `auth_method` is how the plugin's client proves itself: as a public one unless that is ruled
+    out.
+    """
 
     issuer: str
     authorization_endpoint: str
-    registration_endpoint: str | None
+    registration_endpoint: str  # empty where it registers nobody
+    auth_method: str
     documents: bool
     sends_iss: bool
 
@@ -109,7 +114,8 @@ class Metadata:
         return AuthorizationServer(
             str(found.get("issuer")),
             self.usable(found.get("authorization_endpoint"), "authorization_endpoint"),
-            registration and self.usable(registration, "registration_endpoint"),
+            self.usable(registration, "registration_endpoint") if registration else "",
+            _auth_method(found.get("token_endpoint_auth_methods_supported")),
             found.get("client_id_metadata_document_supported") is True,
             found.get("authorization_response_iss_parameter_supported") is True,
         )
@@ -132,6 +138,12 @@ class Metadata:
         except ValueError:
             return None
         return found if isinstance(found, dict) else None
+
+
+def _auth_method(offered: object) -> str:
+    named = [one for one in offered if isinstance(one, str)] if isinstance(offered, list) else []
+    secret = next((one for one in named if one.startswith("client_secret_")), "none")
+    return secret if named and "none" not in named else "none"
 
 
 def _parameter(challenge: str, name: str) -> str | None:

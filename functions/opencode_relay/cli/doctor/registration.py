@@ -10,7 +10,7 @@ from opencode_relay.secret import Secret
 
 from .authorization import said
 from .checks import Wrong
-from .metadata import Metadata, origin_of
+from .metadata import AuthorizationServer, Metadata, origin_of
 
 _NAME = "opencode-relay doctor"
 
@@ -25,7 +25,11 @@ class Client:
 
 
 def register(
-    web: httpx.Client, metadata: Metadata, endpoint: str, redirect_uri: str, scope: str | None
+    web: httpx.Client,
+    metadata: Metadata,
+    server: AuthorizationServer,
+    redirect_uri: str,
+    scope: str | None,
 ) -> Client:
     """Register as the plugin does. Raises Wrong with the server's own words."""
     wanted = {
@@ -33,10 +37,11 @@ def register(
         "redirect_uris": [redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
-        "token_endpoint_auth_method": "none",
+        "token_endpoint_auth_method": server.auth_method,
         # OpenID Connect lets "web", the default, have no http on localhost.
         "application_type": "web" if redirect_uri.startswith("https://") else "native",
     }
+    endpoint = server.registration_endpoint
     answer = web.post(endpoint, json=wanted | ({"scope": scope} if scope else {}))
     if answer.status_code not in {httpx.codes.CREATED, httpx.codes.OK}:
         raise Wrong(f"It does not register {redirect_uri} ({said(answer)}).")
