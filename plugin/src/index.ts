@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { version } from "../package.json";
+import { connected } from "./connected.js";
 import { whyNoListener } from "./listener/listener.js";
 import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
@@ -21,7 +22,7 @@ let said = false;
 
 async function server(
   input: { client: Client; directory: string },
-  options: Readonly<Record<string, unknown>> = {},
+  options: Readonly<Record<string, unknown>>,
 ): Promise<Hooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
@@ -140,4 +141,4 @@ async function takeUpAgain({ client, directory }: Context): Promise<void> {
     .catch(() => undefined);
 }
 
-export default { id: "opencode-relay", server };
+export default { id: "opencode-relay", server: connected(server) };

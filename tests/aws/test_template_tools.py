@@ -11,12 +11,13 @@ from tests.aws.template import DOMAIN, ROOT, TEMPLATE, WATCH, load
 from tests.aws.tools import run, tool
 
 HERE = Path(__file__).parent
+TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 CHOICES: list[list[dict[str, str]]] = [
     [{}, DOMAIN],
     [{}, {"Enrolment": "open"}],
-    [{}, {"SnapStart": "PublishedVersions"}],
+    [{}, {"SnapStart": "PublishedVersions", "Canary": "false"}],
     [{}, {"CollectConcurrency": "50"}],
-    [{}, {"AlarmEmail": "ops@example.com"}],
+    [{"AlarmTopic": TOPIC}, {"AlarmEmail": "ops@example.com"}],
 ]
 
 
@@ -59,7 +60,9 @@ def outcomes() -> list[dict[str, Any]]:
 
 def test_what_sam_makes_of_it_is_valid_for_every_choice(outcomes: list[dict[str, Any]]) -> None:
     for given, made in zip(parameter_sets(), outcomes, strict=True):
-        assert made["findings"] == [], given
+        # Who reads it is SAM.
+        findings = [one for one in made["findings"] if "(Parameter Canary not used.)" not in one]
+        assert findings == [], given
 
 
 def test_a_dependency_cycle_is_found(tmp_path: Path) -> None:
@@ -82,6 +85,24 @@ def test_a_role_of_sams_own_making_is_not_used(outcomes: list[dict[str, Any]]) -
     assert roles == {k for k, v in load()["Resources"].items() if v["Type"] == "AWS::IAM::Role"}
     assert not [kind for kind in kinds.values() if kind.startswith("AWS::Serverless")]
     assert list(kinds.values()).count("AWS::Lambda::Version") == 3
+
+
+def test_an_update_is_a_canary_that_the_alarm_ends_unless_told_otherwise(
+    outcomes: list[dict[str, Any]],
+) -> None:
+    for given, made in zip(parameter_sets(), outcomes, strict=True):
+        resources = made["template"]["Resources"].values()
+        groups = [
+            one["Properties"]
+            for one in resources
+            if one["Type"] == "AWS::CodeDeploy::DeploymentGroup"
+        ]
+        aliases = [one for one in resources if one["Type"] == "AWS::Lambda::Alias"]
+        wanted = 0 if given.get("Canary") == "false" else 3
+        assert len(groups) == sum("UpdatePolicy" in one for one in aliases) == wanted
+        for group in groups:
+            assert group["AlarmConfiguration"]["Alarms"] == [{"Name": {"Ref": "ServerErrorsAlarm"}}]
+            assert group["AutoRollbackConfiguration"]["Enabled"]
 
 
 def skips() -> set[tuple[str, str]]:

@@ -26,10 +26,8 @@ class Relay:
 
     @property
     def options(self) -> dict[str, str]:
-        """The plugin options of the entry that `serve` wrote at its first start."""
-        entry = json.loads((self.data / "opencode.json").read_text())["plugin"][0]
-        options: dict[str, str] = entry[1]
-        return options
+        """The plugin's options, with the key that `serve` wrote down at its first start."""
+        return {"relay": self.issuer, "key": (self.data / "instance.key").read_text().strip()}
 
 
 @contextmanager
