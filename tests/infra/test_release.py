@@ -46,9 +46,13 @@ def test_the_packages_hold_what_runs_and_nothing_of_this_machine(release: Releas
     with ZipFile(release.one("*.whl")) as wheel:
         folders = {name.split("/")[0] for name in wheel.namelist()}
         assert folders == {"opencode_relay", f"{PYTHON_PACKAGE}.dist-info"}
+        carried = wheel.read("opencode_relay/plugin.js")
     with tarfile.open(release.one("*.tgz")) as package:
         assert set(package.getnames()) >= {"package/dist/index.js", "package/LICENSE"}
         assert not [name for name in package.getnames() if "/src/" in name or "/tests/" in name]
+        bundle = package.extractfile("package/dist/index.js")
+        assert bundle
+        assert bundle.read() == carried
     with tarfile.open(release.one("*.tar.gz")) as source:
         names = set(source.getnames())
         assert f"{PYTHON_PACKAGE}/LICENSE" in names
