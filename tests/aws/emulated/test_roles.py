@@ -9,8 +9,7 @@ import pytest
 
 from tests.aws.emulated.cloud import Cloud
 from tests.aws.emulated.release import Releases
-from tests.aws.emulated.stack import Stack
-from tests.aws.emulated.test_updates import QUICK
+from tests.aws.emulated.stack import QUICK, Stack
 
 NO_KEYS = {"dynamodb:LeadingKeys": ["nothing#*"]}
 CONDITIONS = [
@@ -51,7 +50,7 @@ class Role:
 
 @pytest.fixture(scope="module")
 def quick(stack: Stack, releases: Releases) -> Stack:
-    assert stack.update(releases.same(), **QUICK, LogLevel="error") == "UPDATE_COMPLETE"
+    assert stack.update(releases.same(), **QUICK) == "UPDATE_COMPLETE"
     assert stack.doctor() == ""
     return stack
 
