@@ -29,11 +29,7 @@ def push(tree: Path, status: int = 0) -> list[str]:
     path = f"{program.parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [tree / "infra/release/images", "registry.example/owner", tree.parent / "sums"],
-        env={
-            **os.environ,
-            "PATH": f"{program.parent}:{os.environ['PATH']}",
-            "SOURCE_DATE_EPOCH": "7",
-        },
+        env={**os.environ, "PATH": path, "SOURCE_DATE_EPOCH": "7"},
         check=False,
     )
     assert done.returncode == status
