@@ -42,9 +42,10 @@ with app.app_context():
         response_types=["code"],
         token_endpoint_auth_method="none",
     )
-    client.audience = [client]
     for one in (carol, client):
         backend.save(one)
+    client.audience = [client]
+    backend.save(client)
 
 
 def under_its_name(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
