@@ -55,6 +55,9 @@ def test_the_packages_hold_what_runs_and_nothing_of_this_machine(release: Releas
         assert built
         assert built.read() == carried
         assert not [name for name in package.getnames() if "/src/" in name or "/tests/" in name]
+        bundle = package.extractfile("package/dist/index.js")
+        assert bundle
+        assert bundle.read() == carried
     with tarfile.open(release.one("*.tar.gz")) as source:
         names = set(source.getnames())
         assert f"{PYTHON_PACKAGE}/LICENSE" in names
