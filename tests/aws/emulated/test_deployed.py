@@ -1,5 +1,9 @@
 """`sam build && sam deploy`, with nothing said, on an emulated AWS; then people sign in."""
 
+import json
+
+from tests.aws.emulated.conftest import Deployer
+from tests.aws.emulated.release import Releases
 from tests.aws.emulated.stack import RETURN_URL, SignIn, Stack
 
 
@@ -20,3 +24,17 @@ def test_by_redirect(stack: Stack) -> None:
     assert RETURN_URL in page.text
     assert sign_in.brought(page) == {"code": "c0de"}
     sign_in.close()
+
+
+def test_later_deployments_keep_what_was_said(
+    stack: Stack, deployer: Deployer, releases: Releases
+) -> None:
+    """And one that changes nothing is no failure."""
+    template = releases.same()  # whose artifact is there already
+    template["Resources"]["Watch"]["Properties"]["TemplateURL"] = "infra/watch.yaml"
+    (deployer.home / "template.yaml").write_text(json.dumps(template))
+    for given in (["LogRetention=14"], ["AlarmEmail=ops@example.com"], []):
+        done = deployer.sam_deploy(*given)
+        assert done.returncode == 0, done.stdout + done.stderr
+    found = {p["ParameterKey"]: p["ParameterValue"] for p in stack.described()["Parameters"]}
+    assert (found["LogRetention"], found["AlarmEmail"]) == ("14", "ops@example.com")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.aws.emulated.cloud import Cloud
 from tests.aws.emulated.release import Releases
-from tests.aws.emulated.stack import Stack
+from tests.aws.emulated.stack import QUICK, Stack
 
 NAME = "second"
 KINDS = {
@@ -74,7 +74,7 @@ def test_it_fails_is_deleted_is_deployed_and_deleted(releases: Releases, cloud: 
     assert left(cloud) == {"tables": [empty]}
     forget(cloud, empty)
 
-    assert stack.create(releases.same(), MaxWait="1") == "CREATE_COMPLETE"
+    assert stack.create(releases.same(), **QUICK) == "CREATE_COMPLETE"
     assert set(left(cloud)) == KINDS
     stack.enrol()
     assert stack.doctor() == ""

@@ -9,8 +9,7 @@ import pytest
 
 from tests.aws.emulated.cloud import Cloud
 from tests.aws.emulated.release import Releases
-from tests.aws.emulated.stack import Stack
-from tests.aws.emulated.test_updates import QUICK
+from tests.aws.emulated.stack import QUICK, Stack
 
 NO_KEYS = {"dynamodb:LeadingKeys": ["nothing#*"]}
 CONDITIONS = [
@@ -51,7 +50,7 @@ class Role:
 
 @pytest.fixture(scope="module")
 def quick(stack: Stack, releases: Releases) -> Stack:
-    assert stack.update(releases.same(), **QUICK, LogLevel="error") == "UPDATE_COMPLETE"
+    assert stack.update(releases.same(), **QUICK) == "UPDATE_COMPLETE"
     assert stack.doctor() == ""
     return stack
 
@@ -62,7 +61,12 @@ def test_doctor_fails_without_a_condition(
 ) -> None:
     role = Role(cloud, quick, name)
     statements = role.statements()
-    conditions = [one["Condition"] for one in statements if "Condition" in one]
+    conditions = [
+        one["Condition"]
+        for one in statements
+        # When a key was last used is noted, but no login rests on it.
+        if "Condition" in one and "dynamodb:Attributes" not in str(one["Condition"])
+    ]
     assert len(conditions) == len([one for one in CONDITIONS if one[0] == name])
     conditions[number]["ForAllValues:StringLike"] = NO_KEYS
     with role.having(statements):

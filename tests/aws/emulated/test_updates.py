@@ -7,11 +7,10 @@ import pytest
 from tests.aws.emulated.cloud import REGION, Cloud
 from tests.aws.emulated.front import DOMAIN
 from tests.aws.emulated.release import Releases
-from tests.aws.emulated.stack import SignIn, Stack
+from tests.aws.emulated.stack import QUICK, SignIn, Stack
 from tests.aws.template import FUNCTIONS
 
 CERTIFICATE = f"arn:aws:acm:{REGION}:123456789012:certificate/0a1b2c"
-QUICK = {"MaxWait": "1"}  # or instances wait 8 s before they ask
 
 
 def discovery(stack: Stack) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def test_an_alarm_address(stack: Stack, releases: Releases, cloud: Cloud) -> Non
 
 def test_a_release_that_adds_a_key_purpose(stack: Stack, releases: Releases, cloud: Cloud) -> None:
     """Logins under way live on, for the keys that were there stay."""
-    assert stack.update(releases.same(), **QUICK, LogLevel="error") == "UPDATE_COMPLETE"
+    assert stack.update(releases.same(), **QUICK) == "UPDATE_COMPLETE"
     opened, arrived = SignIn(stack), SignIn(stack)
     page = arrived.callback("arrived")
     template = releases.other(
@@ -110,7 +109,7 @@ def test_a_broken_update_goes_back_and_logins_live_on(
     stack: Stack, releases: Releases, taken: str
 ) -> None:
     """It fails when functions have their new code and settings already."""
-    assert stack.update(releases.same(), **QUICK, LogLevel="warning") == "UPDATE_COMPLETE"
+    assert stack.update(releases.same(), **QUICK) == "UPDATE_COMPLETE"
     before = discovery(stack)
     opened, arrived = SignIn(stack), SignIn(stack)
     page = arrived.callback("arrived")
