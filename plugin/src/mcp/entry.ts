@@ -26,6 +26,7 @@ export function addEntry(config: Config): void {
 /** Once it is built: for its default model opencode prefers the providers of the configuration. */
 export function takeBack(config: Config): void {
   const { provider = {}, enabled_providers: only } = config;
+  if (!(PROVIDER in provider)) return;
   const others = Object.entries(provider).filter(([id]) => id !== PROVIDER);
   if (others.length > 0) config.provider = Object.fromEntries(others);
   else delete config.provider;
