@@ -4,8 +4,6 @@ import { readFile } from "node:fs/promises";
 
 import { isSecure, parseUrl } from "./http.js";
 
-export const OPENAI_ISSUER = "https://auth.openai.com";
-const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
 const OPTIONS = [...TEXTS, "catcher", "headless"];
 const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
@@ -22,11 +20,10 @@ export class SettingsError extends Error {
 }
 
 export interface Settings {
+  /** False where nothing is set that concerns one: then sign-ins are pasted. */
+  readonly hasRelay: boolean;
   /** The relay's public URL: an origin, the same string as its `issuer`. Throws `SettingsError`. */
   readonly relay: () => string;
-  /** The identity provider: ChatGPT, whatever is set, for opencode sends its tokens to OpenAI. */
-  readonly issuer: string;
-  readonly clientId: string;
   /** Read anew each time, so that a replaced key file needs no restart. Throws `SettingsError`. */
   readonly key: () => Promise<string | undefined>;
   /** opencode's address in a browser, an origin; `auto` finds it out. Throws `SettingsError`. */
@@ -71,15 +68,18 @@ export function readSettings(
   const isOn = (name: string) =>
     onOrOff(name, options[name]) ?? onOrOff(name, variable(name.toUpperCase()));
 
+  const relay = option("relay") ?? variable("URL");
+  const keys = [option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")] as const;
+  const publicUrl = option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined);
+  const catcher = isOn("catcher") ?? false;
+
   return {
-    relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
-    issuer: OPENAI_ISSUER,
-    clientId: OPENAI_CLIENT_ID,
-    key: keyReader(option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")),
-    publicUrl: () =>
-      publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
+    hasRelay: catcher || [relay, publicUrl, ...keys].some((one) => one !== undefined),
+    relay: () => relayOrigin(relay, env),
+    key: keyReader(...keys),
+    publicUrl: () => publicOrigin(publicUrl),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
-    catcher: isOn("catcher") ?? false,
+    catcher,
     headless: isOn("headless") ?? true,
   };
 }

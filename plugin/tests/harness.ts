@@ -108,6 +108,11 @@ export class Harness implements AsyncDisposable {
     return this.log[0]!;
   }
 
+  /** The state of a sign-in that no relay knows of. */
+  state({ url }: Authorization): string {
+    return new URL(url).searchParams.get("state")!;
+  }
+
   /** The address of the page that did not load. */
   page(state: string, parameters: Record<string, string>): string {
     const query = new URLSearchParams({ ...parameters, iss: ISSUER, state });

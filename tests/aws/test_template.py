@@ -169,6 +169,11 @@ def test_parameters_allow_what_settings_allow(
         ),
         ("CertificateArn", ["", DOMAIN["CertificateArn"]], ["arn:aws:iam::123456789012:user/x"]),
         (
+            "FrontSecretHash",
+            ["", "0" * 64, f"{'0' * 64},{'f' * 64}"],
+            ["secret", "0" * 63, "F" * 64, "0" * 64 + ","],
+        ),
+        (
             "AlarmTopic",
             ["", "arn:aws:sns:us-east-1:123456789012:on-call"],
             ["on-call", "arn:aws:sns:us-east-1:123456789012:on-call.fifo"],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.aws.template import DOMAIN, ROOT, TEMPLATE, WATCH, load
+from tests.aws.template import DOMAIN, FRONT, ROOT, TEMPLATE, WATCH, load
 from tests.aws.tools import run, tool
 
 HERE = Path(__file__).parent
@@ -48,8 +48,9 @@ def test_sam_validates() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_watching_stack_is_valid() -> None:
-    done = run(tool("sam", "cfn-lint"), "--regions", "us-east-1", "--", str(WATCH), cwd=ROOT)
+@pytest.mark.parametrize("template", [WATCH, FRONT], ids=lambda path: path.stem)
+def test_the_other_stacks_are_valid(template: Path) -> None:
+    done = run(tool("sam", "cfn-lint"), "--regions", "us-east-1", "--", str(template), cwd=ROOT)
     assert done.returncode == 0, done.stdout
 
 
@@ -116,7 +117,7 @@ def skips() -> set[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def failed_checks() -> set[tuple[str, str]]:
     options = ("--framework", "cloudformation", "--skip-download", "--output", "json")
-    files = [part for path in (TEMPLATE, WATCH) for part in ("--file", str(path))]
+    files = [part for path in (TEMPLATE, WATCH, FRONT) for part in ("--file", str(path))]
     done = run(tool("checkov", "checkov"), *options, *files, cwd=ROOT)
     results = json.loads(done.stdout)["results"]
     assert results["passed_checks"]

@@ -3,10 +3,12 @@
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from re import Pattern
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
 
+FIRST = re.compile("ChatGPT(:| via relay)")
 LOCALHOST_CALLBACK = re.compile(r"^http://localhost:1455/auth/callback\?")
 
 
@@ -61,16 +63,16 @@ class Person:
     browser: BrowserContext
 
     def connect(self, opencode_url: str) -> Dialog:
-        """Settings, Providers, OpenAI, Connect, and the relay's way."""
-        dialog = self.choose(opencode_url, "via relay")
+        """Settings, Providers, OpenAI, Connect, and the plugin's first way."""
+        dialog = self.choose(opencode_url, FIRST)
         dialog.box.get_by_role("link", name="this link").wait_for()
         return dialog
 
-    def choose(self, opencode_url: str, method: str) -> Dialog:
+    def choose(self, opencode_url: str, method: str | Pattern[str]) -> Dialog:
         row = self.provider(opencode_url)
         row.get_by_role("button", name="Connect", exact=True).click()
         dialog = Dialog(row.page)
-        dialog.box.get_by_role("button", name=method).click()
+        dialog.box.get_by_role("button", name=method).first.click()
         return dialog
 
     def disconnect(self, opencode_url: str) -> None:

@@ -36,6 +36,7 @@ from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
+from .front import Front
 from .log import CloudWatchLog
 from .metrics import EMFMetrics
 
@@ -52,12 +53,6 @@ _CLIENT = Config(
     # botocore's own is put together anew for each request, a tenth of the request's CPU.
     user_agent=f"opencode-relay/{__version__}",
 )
-_MALFORMED: Event = {
-    "statusCode": 400,
-    "headers": {"cache-control": "no-store", "content-type": "text/plain"},
-    "body": "The request's body is not what its encoding says.",
-}
-
 
 _SESSION = boto3.Session()  # one, for it reads botocore's data
 
@@ -65,6 +60,11 @@ _SESSION = boto3.Session()  # one, for it reads botocore's data
 def client(service: str) -> Any:
     """Make a low-level client."""
     return _SESSION.client(service, config=_CLIENT)
+
+
+def _refused(status: int, sentence: str) -> Event:
+    headers = {"cache-control": "no-store", "content-type": "text/plain"}
+    return {"statusCode": status, "headers": headers, "body": sentence}
 
 
 class Function:
@@ -78,6 +78,7 @@ class Function:
         self._log = CloudWatchLog(settings.log_level)
         ssm = client("ssm") if purposes else None
         parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
+        self._front = Front(os.environ.get("FRONT_SECRET_HASH", ""))
         self._metrics = EMFMetrics()
         self._keys = Keys(lambda: parameters.load(purposes))
         self._keys_at: float | None = None
@@ -94,11 +95,13 @@ class Function:
 
     def __call__(self, event: Event, context: object) -> Event:
         self._log.begin(event, context)
+        if not self._front.passes(event):
+            return _refused(403, "This relay answers only to what stands before it: its front.")
         self._refresh()
         try:
             answer: Event = self._app(event, context)  # type: ignore[arg-type]
         except ValueError:  # base64 that is none: API Gateway makes good ones
-            return _MALFORMED
+            return _refused(400, "The request's body is not what its encoding says.")
         finally:
             self._metrics.flush()
         return _tidy(event, answer)

@@ -66,7 +66,7 @@ class Answers:
 
 
 def _is_api(path: str) -> bool:
-    return path.startswith(("/v1/", "/.well-known/", "/healthz"))
+    return path.startswith(("/v1/", "/.well-known/", "/oauth/", "/healthz"))
 
 
 class Guard:

@@ -9,14 +9,14 @@ before(() => idp.start());
 after(() => idp.stop());
 
 test("another provider than ChatGPT is found by its discovery document", async () => {
-  const found = await findIdp({ issuer: idp.origin, clientId: "c" });
+  const found = await findIdp({ issuer: idp.origin, clientId: "c" }, { scope: "openid" });
   assert.deepEqual(found, {
     issuer: idp.origin,
     clientId: "c",
     authorizationEndpoint: `${idp.origin}/authorize`,
     tokenEndpoint: `${idp.origin}/token`,
     sendsIss: true,
-    extraParameters: { prompt: "consent" },
+    parameters: { scope: "openid" },
   });
 });
 
@@ -26,7 +26,7 @@ test("an identity provider that cannot be found is named", async (t) => {
     answer.writeHead(200).end(JSON.stringify({ issuer: "https://evil.example" }));
     return true;
   };
-  const asked = findIdp({ issuer: idp.origin, clientId: "c" });
+  const asked = findIdp({ issuer: idp.origin, clientId: "c" }, { scope: "openid" });
   await assert.rejects(asked, (error: Error) => {
     assert.ok(error instanceof IdpError);
     assert.match(error.message, /does not answer as the identity provider.*"issuer", which it spells https:\/\/evil\.example$/);
