@@ -15,13 +15,13 @@ CARRIED = Path(__file__).with_name("plugin.js")
 CLONE = Path(__file__).parents[2]
 
 
-def build(root: Path = CLONE) -> Path:
+def build(root: Path) -> Path:
     """Build the plugin of a clone, or of an sdist, which has it built. Raises ConfigError."""
     plugin, built = root / "plugin", root / "plugin/dist/index.js"
     if (plugin / "src").is_dir() and shutil.which("npm"):
         # Always: what was built before the last `git pull` is older than it looks.
         if not (plugin / "node_modules").is_dir():
-            _npm(plugin, "ci")
+            _npm(plugin, "ci", "--ignore-scripts")
         _npm(plugin, "run", "build")
     if not built.is_file():
         raise ConfigError(
@@ -34,7 +34,7 @@ def build(root: Path = CLONE) -> Path:
 def read() -> bytes:
     """Return the plugin that belongs to this program. Raises ConfigError."""
     if (CLONE / "plugin/package.json").is_file():
-        return build().read_bytes()
+        return build(CLONE).read_bytes()
     if not CARRIED.is_file():
         raise ConfigError(
             "This opencode-relay was installed where its plugin could not be built: install Node "

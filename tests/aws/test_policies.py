@@ -339,6 +339,13 @@ def test_an_instances_keys_and_urls_are_out_of_every_functions_reach() -> None:
     assert writes == {("dynamodb:UpdateItem", "InstancesTable.Arn", "instance#last_used_at pk")}
 
 
+def test_every_role_has_the_boundary_that_is_wanted() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    for given, wanted in (({}, None), ({"PermissionsBoundary": boundary}, boundary)):
+        roles = Stack(load(), **given).of_type("AWS::IAM::Role").values()
+        assert {role.get("PermissionsBoundary") for role in roles} == {wanted}
+
+
 def test_each_function_has_a_role_of_its_own() -> None:
     stack = Stack(load())
     roles = {stack.function(name)["Role"] for name in FUNCTIONS}

@@ -130,6 +130,18 @@ def test_the_issuer_is_the_address_at_which_the_api_answers(
     assert ("DnsTarget" in stack.outputs) == bool(parameters)
 
 
+@pytest.mark.parametrize("keeps", ["true", "false"])
+def test_the_apis_own_address_can_stay_beside_the_domain(
+    template: dict[str, Any], keeps: str
+) -> None:
+    stack = Stack(template, **DOMAIN, KeepApiAddress=keeps)
+    [api] = stack.of_type("AWS::ApiGatewayV2::Api").values()
+    assert api["DisableExecuteApiEndpoint"] == (keeps == "false")
+    old = "https://a1b2c3.execute-api.us-east-1.amazonaws.com" if keeps == "true" else ""
+    for name in WEB:
+        assert stack.environment(name)["OLD_PUBLIC_URL"] == old
+
+
 def test_every_setting_is_a_parameter_with_the_same_default(template: dict[str, Any]) -> None:
     environment = Stack(template).environment("CallbackFunction")
     assert unknown(environment) == []
@@ -169,6 +181,11 @@ def test_parameters_allow_what_settings_allow(
         ),
         ("CertificateArn", ["", DOMAIN["CertificateArn"]], ["arn:aws:iam::123456789012:user/x"]),
         (
+            "PermissionsBoundary",
+            ["", "arn:aws:iam::123456789012:policy/org/boundary", "arn:aws:iam::aws:policy/X"],
+            ["boundary", "arn:aws:iam::123456789012:role/x"],
+        ),
+        (
             "FrontSecretHash",
             ["", "0" * 64, f"{'0' * 64},{'f' * 64}"],
             ["secret", "0" * 63, "F" * 64, "0" * 64 + ","],
@@ -205,7 +222,8 @@ def refs(value: Any) -> set[str]:
 def test_a_changed_setting_is_another_version(template: dict[str, Any]) -> None:
     """Or the alias would go on with the old one: SAM looks at the code and the template alone."""
     keys = template["Resources"]["Keys"]["Properties"]
-    settings = refs(template["Globals"]["Function"]) | {"SnapStart"}
+    # Conditions name the first of these.
+    settings = refs(template["Globals"]["Function"]) | {"KeepApiAddress", "SnapStart"}
     assert refs(keys["Settings"]) == settings
     for name in WEB:
         properties = template["Resources"][name]["Properties"]

@@ -13,8 +13,8 @@ from tests.aws.tools import run, tool
 HERE = Path(__file__).parent
 TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 CHOICES: list[list[dict[str, str]]] = [
-    [{}, DOMAIN],
-    [{}, {"Enrolment": "open"}],
+    [{}, DOMAIN | {"KeepApiAddress": "true"}],
+    [{}, {"Enrolment": "open", "PermissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess"}],
     [{}, {"SnapStart": "PublishedVersions", "Canary": "false"}],
     [{}, {"CollectConcurrency": "50"}],
     [{"AlarmTopic": TOPIC}, {"AlarmEmail": "ops@example.com"}],

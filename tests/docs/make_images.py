@@ -1,6 +1,6 @@
 """Makes the screenshots of docs/sign-in.md: the relay's pages and the extension's options.
 
-uv run python -m tests.docs.make_images
+uv run --group dev python -m tests.docs.make_images
 """
 
 import io

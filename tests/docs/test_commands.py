@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -64,8 +63,10 @@ def by_uv(words: tuple[str, ...]) -> tuple[str, ...] | None:
         return None
     if words[1:2] != ("run",):
         return words[1:]
-    own = takewhile(lambda word: word.startswith("-"), words[2:])
-    return ("run", *own)
+    at = 2
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in {"--group", "--python", "--with"} else 1
+    return words[1:at]
 
 
 def by_sam(words: tuple[str, ...]) -> tuple[str, ...] | None:

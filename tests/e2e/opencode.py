@@ -118,7 +118,7 @@ def npm(*args: str) -> str:
 @contextmanager
 def opencode(
     home: Path,
-    plugin: Path,
+    plugin: Path | None,
     options: Mapping[str, object],
     template: Path | None = None,
     *,
@@ -128,6 +128,7 @@ def opencode(
 ) -> Iterator[Opencode]:
     """Serve with the plugin; a `template` is a home whose installed packages are used again.
 
+    Without a plugin its home's configuration is left as it is.
     Without an `outside` it reaches what this machine reaches.
     """
     config = home / ".config/opencode"
@@ -135,8 +136,9 @@ def opencode(
         for part in (".config", ".cache"):
             shutil.copytree(template / part, home / part, symlinks=True)
     config.mkdir(parents=True, exist_ok=True)
-    entry = [f"opencode-relay@file:{plugin}", dict(options)]
-    (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
+    if plugin:
+        entry = [f"opencode-relay@file:{plugin}", dict(options)]
+        (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
     models = home / "models.json"
     models.write_text(json.dumps(MODELS))
     env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)} | (outside.environment if outside else {})
@@ -151,7 +153,7 @@ def opencode(
     with running(argv, home=home, log=served.log, ready=ready, env=env):
         # The plugin is loaded with opencode's first instance, which this question makes.
         first = served.get("/provider/auth")["openai"][0]["label"]
-        assert re.search("relay|paste", first), f"plugin not loaded: {first}"
+        assert not plugin or re.search("relay|paste", first), f"plugin not loaded: {first}"
         yield served
 
 

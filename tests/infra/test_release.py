@@ -1,7 +1,9 @@
 """What a release is made of: the same bytes wherever it is built, and it runs alone."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -46,9 +48,16 @@ def test_the_packages_hold_what_runs_and_nothing_of_this_machine(release: Releas
     with ZipFile(release.one("*.whl")) as wheel:
         folders = {name.split("/")[0] for name in wheel.namelist()}
         assert folders == {"opencode_relay", f"{PYTHON_PACKAGE}.dist-info"}
+        carried = wheel.read("opencode_relay/plugin.js")
     with tarfile.open(release.one("*.tgz")) as package:
         assert set(package.getnames()) >= {"package/dist/index.js", "package/LICENSE"}
+        built = package.extractfile("package/dist/index.js")
+        assert built
+        assert built.read() == carried
         assert not [name for name in package.getnames() if "/src/" in name or "/tests/" in name]
+        bundle = package.extractfile("package/dist/index.js")
+        assert bundle
+        assert bundle.read() == carried
     with tarfile.open(release.one("*.tar.gz")) as source:
         names = set(source.getnames())
         assert f"{PYTHON_PACKAGE}/LICENSE" in names
@@ -91,13 +100,15 @@ def test_a_python_package_serves_in_an_empty_environment(
     release: Release, file: str, tmp_path: Path
 ) -> None:
     python = tmp_path / "venv/bin/python"
+    uv = shutil.which("uv")
     for command in (
-        f"uv venv --quiet --python {sys.executable} {tmp_path}/venv",
-        f"uv pip install --quiet --python {python} {release.one(file)}",
+        f"{uv} venv --quiet --python {sys.executable} {tmp_path}/venv",
+        f"{uv} pip install --quiet --python {python} {release.one(file)}",
     ):
-        subprocess.run(command.split(), check=True)
-    argv = [str(python.with_name("opencode-relay")), "serve", "--port", "0"]
-    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        subprocess.run(command.split(), check=True, env={**os.environ, "PATH": "/no/node"})
+    program = str(python.with_name("opencode-relay"))
+    argv = [program, "serve", "--port", "0"]
+    env = {"HOME": str(tmp_path), "PATH": "/no/node"}
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True, env=env) as relay,
@@ -108,6 +119,9 @@ def test_a_python_package_serves_in_an_empty_environment(
             assert httpx.get(f"{url}/healthz").status_code == 200
         finally:
             relay.terminate()
+    subprocess.run([program, "connect"], check=True, env=env, stdout=subprocess.DEVNULL)
+    plugins = tmp_path / ".config/opencode/plugins"
+    assert (plugins / f"opencode-relay-{__version__}.js").stat().st_size > 50_000
 
 
 def test_the_npm_package_loads_in_opencode(release: Release, tmp_path: Path) -> None:

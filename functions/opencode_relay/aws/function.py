@@ -18,7 +18,9 @@ import os
 import random
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -87,8 +89,18 @@ class Function:
             logins=os.environ["LOGINS_TABLE"],
             instances=os.environ["INSTANCES_TABLE"],
         )
-        relay = Relay(settings, store, self._keys, events=Events(self._metrics), poll=retry_after)
-        self._app = Mangum(cast("Any", make(relay)), lifespan="off")
+        events = Events(self._metrics)
+
+        def app(url: str) -> Mangum:
+            its = replace(settings, public_url=url)
+            relay = Relay(its, store, self._keys, events=events, poll=retry_after)
+            return Mangum(cast("Any", make(relay)), lifespan="off")
+
+        self._app = app(settings.public_url)
+        # The address from before the relay had a domain may stay for a while. Each is an issuer
+        # of its own, or logins and instances of the old one would end.
+        old = os.environ.get("OLD_PUBLIC_URL")
+        self._old = {urlsplit(old).hostname: app(old)} if old else {}
         asyncio.set_event_loop(asyncio.new_event_loop())
         gc.freeze()  # what is there stays: no collection has to look at it again
         gc.enable()
@@ -99,7 +111,9 @@ class Function:
             return _refused(403, "This relay answers only to what stands before it: its front.")
         self._refresh()
         try:
-            answer: Event = self._app(event, context)  # type: ignore[arg-type]
+            # Which of the API's own names was asked; Host is the caller's to write.
+            name = event.get("requestContext", {}).get("domainName")
+            answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
         except ValueError:  # base64 that is none: API Gateway makes good ones
             return _refused(400, "The request's body is not what its encoding says.")
         finally:

@@ -61,7 +61,12 @@ def test_doctor_fails_without_a_condition(
 ) -> None:
     role = Role(cloud, quick, name)
     statements = role.statements()
-    conditions = [one["Condition"] for one in statements if "Condition" in one]
+    conditions = [
+        one["Condition"]
+        for one in statements
+        # When a key was last used is noted, but no login rests on it.
+        if "Condition" in one and "dynamodb:Attributes" not in str(one["Condition"])
+    ]
     assert len(conditions) == len([one for one in CONDITIONS if one[0] == name])
     conditions[number]["ForAllValues:StringLike"] = NO_KEYS
     with role.having(statements):
