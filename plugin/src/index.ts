@@ -3,31 +3,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { version } from "../package.json";
-import { connected } from "./connected.js";
+import { type Plugin, connected } from "./connected.js";
 import { whyNoListener } from "./listener/listener.js";
-import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
+import { mcp as mcpServers } from "./mcp/plugin.js";
+import type { Hooks, Input, Method, Options, SignInHooks } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
+import { gatewayHooks, gitlabHooks } from "./providers/hooks.js";
 import { type Settings, readSettings } from "./settings.js";
 import { slot } from "./signin/accounts.js";
-import { pasteSignIn, relaySignIn } from "./signin/begin.js";
-import { PROVIDER, chatgpt } from "./signin/chatgpt.js";
+import { PROVIDER, chatgpt as target } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
+import { takeUpAgain } from "./signin/dialog.js";
+import { linesOf } from "./signin/lines.js";
 import type { Context } from "./signin/logins.js";
-import { Offer, PASTE } from "./signin/offer.js";
-import { resumable, resume } from "./signin/showing.js";
 
-const FIRST_METHOD = 0;
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
-async function server(
-  input: { client: Client; directory: string },
-  options: Readonly<Record<string, unknown>>,
-): Promise<Hooks> {
+async function signIn(input: Input, options: Options): Promise<SignInHooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const offer = new Offer(chatgpt, settings, whyNoListener, log);
+  const { line, offer, pasted, relayed } = linesOf(context, settings, target, whyNoListener);
 
   if (!said) log("info", `version ${version}`);
   said = true;
@@ -36,49 +33,10 @@ async function server(
   if (hasRelay(settings)) {
     await Promise.race([offer.look(), sleep(2_000, undefined, { ref: false })]);
   }
-  void chatgpt.look(log);
+  void target.look(log);
 
-  const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
-    try {
-      const shown = await signIn();
-      if (shown.method === "code") return shown;
-      const callback = (): ReturnType<typeof shown.callback> => {
-        void takeUpAgain(context);
-        return shown.callback();
-      };
-      return { ...shown, callback };
-    } catch (error) {
-      log("error", (error as Error).message);
-      throw error;
-    }
-  };
-
-  const viaRelay = async (): Promise<Authorization> => {
-    try {
-      const shown = await relaySignIn(context, settings(), chatgpt, whyNoListener);
-      offer.works();
-      return shown;
-    } catch (error) {
-      offer.fails(error as Error);
-      throw error;
-    }
-  };
-
-  const way = (label: () => string, begin: () => Promise<Authorization>): Method => ({
-    type: "oauth",
-    get label() {
-      return label();
-    },
-    authorize: (inputs) =>
-      logged(async () => resume(PROVIDER, inputs?.["resume"] ?? "") ?? (await begin())),
-  });
-  const relayed = way(() => offer.label, viaRelay);
-  const pasted = way(
-    () => `${chatgpt.name}: ${PASTE}`,
-    () => pasteSignIn(context, chatgpt),
-  );
-  const headless = way(
-    () => `${chatgpt.name} (headless)`,
+  const headless = line(
+    () => `${target.name} (headless)`,
     () => deviceSignIn(context),
   );
   const apiKey: Method = { type: "api", label: "API key" };
@@ -88,7 +46,7 @@ async function server(
       provider: PROVIDER,
       loader: async (read) => {
         slot(PROVIDER).useReader(read);
-        await chatgpt.look(log);
+        await target.look(log);
         return {};
       },
       // opencode reads the list each time, and chooses from it by number.
@@ -102,8 +60,8 @@ async function server(
       },
     },
     dispose: async () => {
-      await chatgpt.look(log);
-      void takeUpAgain(context);
+      await target.look(log);
+      void takeUpAgain(context, PROVIDER);
     },
   };
 }
@@ -126,19 +84,22 @@ function offersDevices(settings: () => Settings): boolean {
 }
 
 /**
- * opencode forgets with its instance which login an input belongs to, and would refuse what a
- * person is about to paste. So the new instance is told of the login again.
+ * opencode calls every export of this module anew with each of its instances, with the options of
+ * the package's one entry in opencode.json, and takes the sign-in of one provider from each. A default
+ * export with a `server` would be the only one that it calls.
  */
-async function takeUpAgain({ client, directory }: Context): Promise<void> {
-  await sleep(200, undefined, { ref: false });
-  const token = resumable(PROVIDER, directory);
-  if (!token) return;
-  await client.provider.oauth
-    .authorize({
-      path: { id: PROVIDER },
-      body: { method: FIRST_METHOD, inputs: { resume: token } },
-    })
-    .catch(() => undefined);
-}
+export const chatgpt = connected(signIn);
+export const gitlab = connected(gitlabHooks);
+export const mcp = connected(mcpServers);
 
-export default { id: "opencode-relay", server: connected(server) };
+const gateway = (place: number): Plugin<Hooks> =>
+  connected((input, options) => gatewayHooks(input, options, place));
+
+export const gateway1 = gateway(0);
+export const gateway2 = gateway(1);
+export const gateway3 = gateway(2);
+export const gateway4 = gateway(3);
+export const gateway5 = gateway(4);
+export const gateway6 = gateway(5);
+export const gateway7 = gateway(6);
+export const gateway8 = gateway(7);

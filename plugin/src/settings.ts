@@ -5,8 +5,8 @@ import { readFile } from "node:fs/promises";
 import { isSecure, parseUrl } from "./http.js";
 
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
-const OPTIONS = [...TEXTS, "catcher", "headless"];
-const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
+const OPTIONS = [...TEXTS, "catcher", "headless", "providers", "gitlab"];
+const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope"];
 
 /** Something is set wrongly; the message says what, and what to set. */
 export class SettingsError extends Error {
@@ -34,6 +34,8 @@ export interface Settings {
   readonly catcher: boolean;
   /** False where ChatGPT's device flow is not to be offered. */
   readonly headless: boolean;
+  /** True where GitLab's sign-in is to be this plugin's. */
+  readonly gitlab: boolean;
 }
 
 /** A TCP address or the path of a Unix socket. */
@@ -50,9 +52,9 @@ export function readSettings(
     // Their tokens would stand in opencode's slot "openai", and opencode send them to OpenAI.
     if (OF_OTHER_PROVIDERS.includes(name)) {
       throw new SettingsError(
-        `the option "${name}" is not offered in this version, which signs in to ChatGPT only: ` +
-          "remove it. Identity providers of one's own are to be set by a later version's option " +
-          '"providers": [{"id", "issuer", "clientId", …}]',
+        `the option "${name}" is none by itself: remove it, for ChatGPT's is known. An identity ` +
+          "provider of one's own stands in the option " +
+          '"providers": [{"id", "issuer", "clientId"}]',
       );
     }
     if (!OPTIONS.includes(name)) {
@@ -81,10 +83,11 @@ export function readSettings(
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
     catcher,
     headless: isOn("headless") ?? true,
+    gitlab: isOn("gitlab") ?? false,
   };
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nothing where it is not set. `{env:X}` in opencode.json arrives as a string. */
 function onOrOff(name: string, value: unknown): boolean | undefined {
@@ -141,9 +144,11 @@ function listenAddress(text: string): Address {
   );
 }
 
-// http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
-// the clear: opencode's fetch asks HTTP_PROXY for loopback too.
-function refuseProxied(url: URL, env: Environment): void {
+/**
+ * http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
+ * the clear: opencode's fetch asks HTTP_PROXY for loopback too. Throws `SettingsError`.
+ */
+export function refuseProxied(url: URL, env: Environment): void {
   if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return;
   // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
   const direct = (env["no_proxy"] || env["NO_PROXY"] || "")

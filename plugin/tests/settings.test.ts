@@ -26,9 +26,8 @@ test("ChatGPT is the identity provider, whatever is set: opencode sends its toke
     ["issuer", ""],
     ["clientId", "c1"],
     ["scope", "openid"],
-    ["providers", [{ id: "own", issuer: "https://idp.example", clientId: "c1" }]],
   ] as const) {
-    const says = new RegExp(`"${name}" is not offered.*ChatGPT only: remove it.*later.*"providers"`);
+    const says = new RegExp(`"${name}" is none by itself: remove it.*ChatGPT.*"providers"`);
     assert.throws(() => readSettings({ ...RELAY, [name]: value }, {}), says);
   }
 });

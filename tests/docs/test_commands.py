@@ -126,11 +126,11 @@ def test_sam_takes(arguments: tuple[str, ...]) -> None:
 
 def test_commands_were_found() -> None:
     """An empty list would let the tests above pass."""
-    assert {("serve",), ("demo",)} <= set(OURS)
+    assert {("serve",), ("demo",), ("connect",)} <= set(OURS)
     assert any(arguments[:2] == ("instances", "revoke") for arguments in OURS)
     options = {word for arguments in OURS for word in arguments if word.startswith("--")}
     assert {"--stack", "--instance", "--once", "--return-url"} <= options
-    assert {("run",), ("sync", "--no-dev")} <= set(BY_UV)
+    assert {("run",), ("tool", "install", ".")} <= set(BY_UV)
     assert {("build",), ("deploy",)} <= set(BY_SAM)
     assert {"build", "check", "test"} <= {npm_script(command.words) for command in ALL}
 

@@ -1,6 +1,6 @@
 /** The identity provider (OAuth 2.0 authorization server) and its endpoints. */
 
-import { Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
+import { type Answer, Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
 
 /** What clients have registered that were made for one's own computer; nothing listens there. */
 export const LOOPBACK_REDIRECT_URI = "http://localhost:1455/auth/callback";
@@ -37,26 +37,14 @@ export const CHATGPT: Idp = {
   },
 };
 
-/** A provider by its discovery document. Throws `IdpError`. */
+/** A provider by what it says of itself (OpenID Connect Discovery, RFC 8414). Throws `IdpError`. */
 export async function findIdp(
   { issuer, clientId }: OAuthClient,
   parameters: Idp["parameters"],
 ): Promise<Idp> {
-  const found = await request(
-    `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`,
-  ).catch((error: Unreachable) => {
-    throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
-  });
-  // OpenID Connect Discovery 4.3: another issuer than the one asked is somebody else's document.
-  if (found.status !== 200 || found.body["issuer"] !== issuer) {
-    const named = printable(found.body["issuer"]);
-    throw new IdpError(
-      `${issuer} does not answer as the identity provider of that name: check "issuer"` +
-        (named ? `, which it spells ${named}` : ""),
-    );
-  }
+  const found = await metadata(issuer);
   const endpoint = (name: string): string => {
-    const url = parseUrl(String(found.body[name]));
+    const url = parseUrl(String(found[name]));
     if (!url || !isSecure(url)) throw new IdpError(`${issuer} names no https ${name}`);
     return url.href;
   };
@@ -65,9 +53,31 @@ export async function findIdp(
     clientId,
     authorizationEndpoint: endpoint("authorization_endpoint"),
     tokenEndpoint: endpoint("token_endpoint"),
-    sendsIss: found.body["authorization_response_iss_parameter_supported"] === true,
+    sendsIss: found["authorization_response_iss_parameter_supported"] === true,
     parameters,
   };
+}
+
+async function metadata(issuer: string): Promise<Answer["body"]> {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, "");
+  const documents = [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ];
+  let named = "";
+  for (const document of documents) {
+    const { status, body } = await request(document).catch((error: Unreachable) => {
+      throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
+    });
+    // Another issuer than the one asked: it is somebody else's document (RFC 8414 3.3).
+    if (status === 200 && body["issuer"] === issuer) return body;
+    named ||= printable(body["issuer"]);
+  }
+  throw new IdpError(
+    `${issuer} does not answer as the identity provider of that name: check "issuer"` +
+      (named ? `, which it spells ${named}` : ""),
+  );
 }
 
 /**

@@ -6,6 +6,8 @@ import type { StoredAuth } from "../opencode/interface.js";
 import type { Log } from "../opencode/log.js";
 import { type Context, type Login, liveLogins } from "./logins.js";
 
+/** At whom a provider's own refresh finds the account. */
+type Issuer = { enterpriseUrl?: string };
 type Reader = () => Promise<StoredAuth | undefined>;
 
 /** The place of one provider's account. */
@@ -52,7 +54,7 @@ class Slot {
    * one it replaces. Does nothing if the login was ended meanwhile. Throws if opencode does not
    * store it.
    */
-  async store(login: Login, tokens: Tokens): Promise<void> {
+  async store(login: Login, tokens: Tokens, more: Issuer = {}): Promise<void> {
     const { client, log } = login.context;
     await this.look(log);
     await this.#inTurn(async () => {
@@ -65,6 +67,7 @@ class Slot {
         access,
         expires,
         ...(accountId ? { accountId } : {}),
+        ...more,
       };
       const stored = await client.auth.set({ path: { id: this.#provider }, body: auth });
       if (stored.error !== undefined) throw new Error("opencode did not store the account");

@@ -33,7 +33,7 @@ export async function relaySignIn(
   await target.look(context.log);
   const attempt = await makeAttempt(context, settings, target);
   const { discovery, idp, key, redirectUri } = attempt;
-  const wrong = misspelt(discovery, idp);
+  const wrong = redirectUri !== discovery.redirectUri && misspelt(discovery, idp);
   if (wrong) context.log("warn", wrong);
   let why: string | undefined;
   try {

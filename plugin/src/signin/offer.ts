@@ -35,7 +35,7 @@ export class Offer {
   readonly #settings: () => Settings;
   readonly #whyNoListener: WhyNoListener;
   readonly #log: Log;
-  #way: keyof typeof LABELS = "paste";
+  #way: keyof typeof LABELS;
   /** True where a helper carries to the relay what ends on localhost. */
   #isCarried = false;
   /** True where what is set can be read at all. */
@@ -51,7 +51,10 @@ export class Offer {
     settings: () => Settings,
     whyNoListener: WhyNoListener,
     log: Log,
+    /** As long as the relay has not been asked. */
+    way: keyof typeof LABELS = "paste",
   ) {
+    this.#way = way;
     this.#target = target;
     this.#settings = settings;
     this.#whyNoListener = whyNoListener;
@@ -111,7 +114,8 @@ export class Offer {
     const isPublic = await this.#isPublic(set);
     const found = await recall(set.relay(), PATIENCE);
     const { idp, redirectUri } = await this.#target.find(found);
-    this.#say("issuer", "warn", misspelt(found, idp));
+    const wrong = redirectUri === found.redirectUri ? undefined : misspelt(found, idp);
+    this.#say("issuer", "warn", wrong);
     const key = await set.key();
     const redirects = isPublic && !whyNoRedirect(found, redirectUri, set, key);
     this.#isCarried = set.catcher && redirectUri !== found.redirectUri;

@@ -33,3 +33,23 @@ test("an identity provider that cannot be found is named", async (t) => {
     return true;
   });
 });
+
+test("one that has RFC 8414's document only is found, its path behind the document's", async (t) => {
+  t.after(() => (idp.intercept = undefined));
+  const issuer = `${idp.origin}/tenant/`;
+  const asked: string[] = [];
+  idp.intercept = ({ path }, answer) => {
+    asked.push(path);
+    const found = path === "/.well-known/oauth-authorization-server/tenant";
+    const endpoints = { authorization_endpoint: `${issuer}a`, token_endpoint: `${issuer}t` };
+    answer.writeHead(found ? 200 : 404).end(JSON.stringify(found ? { issuer, ...endpoints } : {}));
+    return true;
+  };
+  const found = await findIdp({ issuer, clientId: "c" }, { scope: "ai" });
+  assert.equal(found.tokenEndpoint, `${issuer}t`);
+  assert.equal(found.sendsIss, false);
+  assert.deepEqual(asked, [
+    "/tenant/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server/tenant",
+  ]);
+});
