@@ -139,12 +139,8 @@ class Admission:
                 raise
 
     async def let_go(self, over: Login) -> None:
-        """Count one less, for a login that was open until now; what expires leaves by itself."""
-        if over.instance_id is None and self._settings.unenrolled_logins:
-            wide = f"{_HELD} {wide_bucket(over.opened_from or '')}"
-            with suppress(StoreUnavailable):  # the login is over all the same
-                for counter in (wide, _HELD):
-                    await self._store.take_back(counter, _minute(over.expires_at))
+        if self._settings.unenrolled_logins:
+            await let_go(self._store, over)
 
     async def _hold(self, counter: str, ends: int, most: int) -> None:
         await self._store.hit(counter, ends)
@@ -195,6 +191,23 @@ class Admission:
         seconds = 60 - int(self._now()) % 60
         detail = f"Too many in this minute: wait {seconds} s."
         return Refused("rate-limited", detail, retry_after=seconds)
+
+
+async def let_go(store: Store, over: Login) -> None:
+    """Count one less, for a login that was open until now; what expires leaves by itself."""
+    if over.instance_id is None:
+        wide = f"{_HELD} {wide_bucket(over.opened_from or '')}"
+        with suppress(StoreUnavailable):  # the login is over all the same
+            for counter in (wide, _HELD):
+                await store.take_back(counter, _minute(over.expires_at))
+
+
+async def end_all(store: Store, now: float) -> int:
+    """Cancel all open logins; return how many there were."""
+    over = await store.cancel_all(now)
+    for login in over:
+        await let_go(store, login)
+    return len(over)
 
 
 def _minute(seconds: float) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from opencode_relay.admission import HELD_EACH
+from opencode_relay.admission import HELD_EACH, end_all
 from opencode_relay.errors import StoreUnavailable
 
 from tests.threats.conftest import Make
@@ -75,6 +75,16 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
         assert (await ask(world)).status_code == 429
         world.clock.pass_by(world.settings.login_lifetime + 60)
         assert (await ask(world)).status_code == 201
+
+    async def test_what_an_operator_ends_leaves_its_place(self, make_world: Make) -> None:
+        world = await make_world(enrolment="open", unenrolled_logins=3)
+        for address in ("203.0.113.1", "203.0.113.2", "2001:db8::1"):
+            assert (await ask(world, address)).status_code == 201
+        assert (await ask(world)).status_code == 429
+        assert await end_all(world.store, world.clock()) == 3
+        for address in ("203.0.113.1", "203.0.113.2", "2001:db8::1"):
+            assert (await ask(world, address)).status_code == 201
+        assert (await ask(world)).status_code == 429
 
     async def test_one_site_holds_its_share_and_leaves_the_rest(self, make_world: Make) -> None:
         world = await make_world(enrolment="open", address_limit=1000)
