@@ -15,7 +15,7 @@ from tests.threats.world import WRONG, World
 NO_IDS = ("x" * 2043, "a" * 21, "a" * 65, "login%23" + "a" * 30, "a" * 23 + "é", "%00" * 24)
 
 
-async def unusable(_: object) -> None:
+async def unusable(*_: object) -> None:
     raise StoreUnavailable("out of reach")
 
 
@@ -101,6 +101,16 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
             patch.setattr(world.store, "create", unusable)
             assert (await ask(world)).status_code == 503
         assert (await ask(world)).status_code == 201
+
+    async def test_a_place_that_cannot_be_given_back_is_told(
+        self, make_world: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = await make_world(enrolment="open")
+        login = await world.open(key="", name="n")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world.store, "take_back", unusable)
+            assert (await world.finish(login)).status_code == 204
+        assert "place_not_freed" in caplog.messages
 
     async def test_nor_do_those_who_come_at_once(self, make_world: Make) -> None:
         limits = {"address_limit": 0, "unenrolled_logins": 3}

@@ -13,6 +13,7 @@ import gc
 gc.disable()  # until all is imported: it finds no garbage there, and takes a tenth of a cold start
 
 import asyncio
+import binascii
 import logging
 import os
 import random
@@ -56,6 +57,11 @@ _CLIENT = Config(
     user_agent=f"opencode-relay/{__version__}",
 )
 
+_PASSED_BY = (
+    "A request had no secret of FrontSecretHash: if it came through your CloudFront, that sends "
+    "another one."
+)
+
 _SESSION = boto3.Session()  # one, for it reads botocore's data
 
 
@@ -81,6 +87,7 @@ class Function:
         ssm = client("ssm") if purposes else None
         parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
         self._front = Front(os.environ.get("FRONT_SECRET_HASH", ""))
+        self._front_told = False
         self._metrics = EMFMetrics()
         self._keys = Keys(lambda: parameters.load(purposes))
         self._keys_at: float | None = None
@@ -108,17 +115,24 @@ class Function:
     def __call__(self, event: Event, context: object) -> Event:
         self._log.begin(event, context)
         if not self._front.passes(event):
-            return _refused(403, "This relay answers only to what stands before it: its front.")
+            return self._passed_by()
         self._refresh()
         try:
             # Which of the API's own names was asked; Host is the caller's to write.
             name = event.get("requestContext", {}).get("domainName")
             answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
-        except ValueError:  # base64 that is none: API Gateway makes good ones
+        except binascii.Error:  # base64 that is none: API Gateway makes good ones
             return _refused(400, "The request's body is not what its encoding says.")
         finally:
             self._metrics.flush()
         return _tidy(event, answer)
+
+    def _passed_by(self) -> Event:
+        """Refuse, and say so once: where the front's secret is another everybody is refused."""
+        if not self._front_told:
+            self._front_told = True
+            _LOG.warning("front_passed_by", extra={"fields": {"detail": _PASSED_BY}})
+        return _refused(403, "This relay answers only to what stands before it: its front.")
 
     def _refresh(self) -> None:
         """Read the keys again before they can be out of date; if that fails the old ones stay."""
