@@ -102,6 +102,17 @@ async def test_a_fault_that_nobody_foresaw_is_told_and_counted(wire: LambdaWire,
     assert any("unhandled_exception" in metrics_of(line) for line in lines)
 
 
+def test_so_is_one_before_the_app_and_without_its_words(wire: LambdaWire) -> None:
+    """Lambda would log the words, and answer 500."""
+    answer = wire.functions.invoke("CallbackFunction", {"headers": "the-secret"}, 30)
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    log = wire.functions.running["CallbackFunction"].log
+    assert "the-secret" not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line for line in lines if line.get("message") == "unhandled_exception"]
+    assert any("unhandled_exception" in metrics_of(line) for line in lines)
+
+
 async def test_a_fault_outside_the_app_is_told_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,11 +13,11 @@ import gc
 gc.disable()  # until all is imported: it finds no garbage there, and takes a tenth of a cold start
 
 import asyncio
-import binascii
 import logging
 import os
 import random
 import time
+from base64 import b64decode
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -57,11 +57,6 @@ _CLIENT = Config(
     user_agent=f"opencode-relay/{__version__}",
 )
 
-_PASSED_BY = (
-    "A request had no secret of FrontSecretHash: if it came through your CloudFront, that sends "
-    "another one."
-)
-
 _SESSION = boto3.Session()  # one, for it reads botocore's data
 
 
@@ -70,8 +65,8 @@ def client(service: str) -> Any:
     return _SESSION.client(service, config=_CLIENT)
 
 
-def _refused(status: int, sentence: str) -> Event:
-    headers = {"cache-control": "no-store", "content-type": "text/plain"}
+def _refused(status: int, sentence: str, **more: str) -> Event:
+    headers = {"cache-control": "no-store", "content-type": "text/plain", **more}
     return {"statusCode": status, "headers": headers, "body": sentence}
 
 
@@ -87,7 +82,6 @@ class Function:
         ssm = client("ssm") if purposes else None
         parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
         self._front = Front(os.environ.get("FRONT_SECRET_HASH", ""))
-        self._front_told = False
         self._metrics = EMFMetrics()
         self._keys = Keys(lambda: parameters.load(purposes))
         self._keys_at: float | None = None
@@ -96,11 +90,11 @@ class Function:
             logins=os.environ["LOGINS_TABLE"],
             instances=os.environ["INSTANCES_TABLE"],
         )
-        events = Events(self._metrics)
+        self._events = Events(self._metrics)
 
         def app(url: str) -> Mangum:
             its = replace(settings, public_url=url)
-            relay = Relay(its, store, self._keys, events=events, poll=retry_after)
+            relay = Relay(its, store, self._keys, events=self._events, poll=retry_after)
             return Mangum(cast("Any", make(relay)), lifespan="off")
 
         self._app = app(settings.public_url)
@@ -114,25 +108,24 @@ class Function:
 
     def __call__(self, event: Event, context: object) -> Event:
         self._log.begin(event, context)
-        if not self._front.passes(event):
-            return self._passed_by()
-        self._refresh()
         try:
-            # Which of the API's own names was asked; Host is the caller's to write.
-            name = event.get("requestContext", {}).get("domainName")
-            answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
-        except binascii.Error:  # base64 that is none: API Gateway makes good ones
-            return _refused(400, "The request's body is not what its encoding says.")
+            return self._answer(event, context)
+        except Exception as wrong:  # noqa: BLE001  # Lambda would log its words
+            self._events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
+            return _refused(503, "The relay cannot answer just now.", **{"retry-after": "5"})
         finally:
             self._metrics.flush()
-        return _tidy(event, answer)
 
-    def _passed_by(self) -> Event:
-        """Refuse, and say so once: where the front's secret is another everybody is refused."""
-        if not self._front_told:
-            self._front_told = True
-            _LOG.warning("front_passed_by", extra={"fields": {"detail": _PASSED_BY}})
-        return _refused(403, "This relay answers only to what stands before it: its front.")
+    def _answer(self, event: Event, context: object) -> Event:
+        if not self._front.passes(event):
+            return _refused(403, "This relay answers only to what stands before it: its front.")
+        if not _decodes(event):
+            return _refused(400, "The request's body is not what its encoding says.")
+        self._refresh()
+        # Which of the API's own names was asked; Host is the caller's to write.
+        name = event.get("requestContext", {}).get("domainName")
+        answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
+        return _tidy(event, answer)
 
     def _refresh(self) -> None:
         """Read the keys again before they can be out of date; if that fails the old ones stay."""
@@ -147,6 +140,15 @@ class Function:
             except StoreUnavailable as wrong:
                 fields = {"detail": str(wrong)}
                 _LOG.warning("keys_not_refreshed", extra={"fields": fields})
+
+
+def _decodes(event: Event) -> bool:
+    """Whether a body in base64 is some: API Gateway makes good ones."""
+    try:
+        b64decode((event.get("body") or "") if event.get("isBase64Encoded") else "")
+    except ValueError:
+        return False
+    return True
 
 
 def _tidy(event: Event, answer: Event) -> Event:
