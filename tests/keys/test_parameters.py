@@ -93,7 +93,7 @@ def test_a_first_making_that_broke_off_is_gone_on_with(
     assert len(keys.load().keys) == len(Purpose)
 
 
-@pytest.mark.parametrize("value", ["the-secret", "7", '{"a": 1}', "[" * 4000, "[{}]"])
+@pytest.mark.parametrize("value", ["the-secret", "7", "[]", '{"a": 1}', "[" * 4000, "[{}]"])
 def test_a_damaged_key_is_named_and_not_replaced(
     store: ParameterStore, keys: KeyParameters, value: str
 ) -> None:

@@ -78,9 +78,9 @@ class KeyParameters:
         found = self._call("get_parameters", Names=names, WithDecryption=True)
         values = {one["Name"].rpartition("/")[2]: one["Value"] for one in found["Parameters"]}
         keys: list[Key] = []
-        for purpose in purposes:
+        for purpose in (one for one in purposes if one in values):
             try:
-                keys += _keys(purpose, values.get(purpose, "[]"))
+                keys += _keys(purpose, values[purpose])
             except (ValueError, TypeError, RecursionError):
                 name = f"{self._path}/{purpose}"
                 raise StoreUnavailable(
@@ -118,6 +118,6 @@ class KeyParameters:
 def _keys(purpose: Purpose, value: str) -> list[Key]:
     """Read a parameter's keys: of its own purpose alone, as policies have it."""
     keys = [Key.load(**row) for row in json.loads(value)]
-    if {key.purpose for key in keys} - {purpose}:
-        raise ValueError("a key of another purpose")
+    if {key.purpose for key in keys} != {purpose}:
+        raise ValueError("no key, or one of another purpose")
     return keys
