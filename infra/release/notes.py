@@ -50,7 +50,7 @@ def _where(root: Path) -> None:
     home = f"https://github.com/{repository}"
     said = json.loads((root / "plugin/package.json").read_text("utf-8")).get("repository", {})
     if said.get("url") != f"git+{home}.git":
-        wanted = f'"repository": {{"type": "git", "url": "git+{home}.git"}}'
+        wanted = f'"repository": {{"type": "git", "url": "git+{home}.git", "directory": "plugin"}}'
         raise ValueError(f"plugin/package.json must have {wanted}.")
     if f'\nREPOSITORY = "{home}"\n' not in (root / SOURCE).read_text("utf-8"):
         raise ValueError(f'{SOURCE} must have REPOSITORY = "{home}".')

@@ -121,7 +121,8 @@ def test_a_file_with_another_version_is_refused(tree: Path) -> None:
 def test_what_names_another_repository_is_refused(tree: Path) -> None:
     """PyPI would have its files already when npm refuses the provenance."""
     tag, fork = f"v{__version__}", {"GITHUB_REPOSITORY": "someone/fork"}
-    wanted = '"repository": {"type": "git", "url": "git+https://github.com/someone/fork.git"}'
+    url = "git+https://github.com/someone/fork.git"
+    wanted = f'"repository": {{"type": "git", "url": "{url}", "directory": "plugin"}}'
     assert wanted in run(tree, "notes.py", tag, **fork)[1]
     replace(tree / "plugin/package.json", '"license":', f'{wanted},\n  "license":')
     commit(tree)
