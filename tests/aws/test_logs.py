@@ -37,7 +37,10 @@ async def lines_of_a_login(make_wire: MakeWire, **settings: Any) -> list[dict[st
     return [json.loads(line) for one in running for line in one.log.splitlines()]
 
 
-def test_an_exceptions_words_stay_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exceptions_words_stay_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "words")  # or it would write where it began
     log = CloudWatchLog("info")
     log.begin({}, SimpleNamespace(aws_request_id="of this request"))
     try:
