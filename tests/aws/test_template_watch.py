@@ -28,6 +28,7 @@ EVENTS = [
     *((event, "") for event in ("opened", "released", "collected", "finished", "declined")),
     *((event, "") for event in ("cancelled", "key_refused", "pairing_code_wrong")),
     *((event, "") for event in ("rate_limited", "keys_rotated", "unhandled_exception")),
+    ("store_unavailable", ""),
 ]
 
 
