@@ -39,6 +39,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
         pytest.skip(f"not installed: {', '.join(missing)}")
     made = tmp_path_factory.mktemp("release")
     copy_tracked(made / "a copy")
+    subprocess.run(["chmod", "-R", "go=", made / "a copy"], check=True)  # as cloned under 077
     builds = Release(made / "here", made / "elsewhere")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
     here = subprocess.Popen([ROOT / "infra/release/build", builds.here], env=environment)
