@@ -49,6 +49,9 @@ def test_the_packages_hold_what_runs_and_nothing_of_this_machine(release: Releas
         folders = {name.split("/")[0] for name in wheel.namelist()}
         assert folders == {"opencode_relay", f"{PYTHON_PACKAGE}.dist-info"}
         carried = wheel.read("opencode_relay/plugin.js")
+        by = wheel.read(f"{PYTHON_PACKAGE}.dist-info/WHEEL").decode().partition("Generator: ")[2]
+    pinned = (ROOT / "infra/release/tools.txt").read_text().replace("==", " ")
+    assert f"\n{by.splitlines()[0]} " in pinned
     with tarfile.open(release.one("*.tgz")) as package:
         assert set(package.getnames()) >= {"package/dist/index.js", "package/LICENSE"}
         built = package.extractfile("package/dist/index.js")

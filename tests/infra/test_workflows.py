@@ -69,7 +69,22 @@ def test_actions_are_pinned_and_scripts_are_here(path: Path) -> None:
     for job in jobs(path).values():
         for step in job.get("steps", []):
             for script in SCRIPT.findall(step.get("run", "")):
-                assert (ROOT / script).stat().st_mode & 0o100, script
+                mode = (ROOT / script).stat().st_mode
+                assert mode & 0o100 or script.endswith(".txt"), script
+
+
+def test_what_builds_a_release_is_pinned() -> None:
+    """Whoever could change it would be in what is signed."""
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    nodes = re.findall(r"node-version: (.*)", text)
+    assert nodes
+    assert {nodes[0]} == set(nodes)
+    assert re.fullmatch(r'"\d+\.\d+\.\d+"', nodes[0])
+    installed = re.findall(r"\b(?:pip|pipx|npm|apt-get) install (\S+)", text)
+    assert installed == ["--require-hashes"]
+    assert "uv build --quiet --build-constraint infra/release/tools.txt --require-hashes " in (
+        ROOT / "infra/release/build"
+    ).read_text("utf-8")
 
 
 def test_what_is_built_is_what_is_published() -> None:
