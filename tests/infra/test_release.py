@@ -63,11 +63,20 @@ def test_the_packages_hold_what_runs_and_nothing_of_this_machine(release: Releas
         assert bundle.read() == carried
     with tarfile.open(release.one("*.tar.gz")) as source:
         names = set(source.getnames())
-        assert f"{PYTHON_PACKAGE}/LICENSE" in names
+        assert names >= {f"{PYTHON_PACKAGE}/LICENSE", f"{PYTHON_PACKAGE}/plugin/LICENSE"}
         assert not [name for name in names if "/tests/" in name or "/docs/" in name]
         assert {(one.uid, one.gid, one.uname) for one in source.getmembers()} == {(0, 0, "")}
     for path in release.here.iterdir():
         assert str(release.here.parent).encode() not in path.read_bytes(), path.name
+
+
+def test_the_notices_name_what_the_bundle_contains(release: Release) -> None:
+    with ZipFile(release.one("*.whl")) as wheel:
+        notices = wheel.read(f"{PYTHON_PACKAGE}.dist-info/licenses/plugin/LICENSE").decode()
+    said = " ".join(notices.split())
+    _, named = bill(release, "npm")
+    for name in named:
+        assert f" {name} (https://" in said, name
 
 
 def bill(release: Release, kind: str) -> tuple[dict[str, str], set[str]]:
@@ -89,6 +98,7 @@ def test_the_wheels_bill_has_what_installing_it_brings(release: Release) -> None
     _, named = bill(release, "python")
     assert direct <= named
     assert "anyio" in named  # which Starlette brings
+    assert "jose" in named  # in the plugin, which it carries
     assert not {"pytest", "moto"} & named
 
 

@@ -24,7 +24,7 @@ class Repository:
 
     def key(self, name: str) -> str:
         path = self.root / ".git" / name
-        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
         subprocess.run(make, check=True)
         return path.with_suffix(".pub").read_text()
 
@@ -40,7 +40,7 @@ class Repository:
         self.git("tag", "--sign", "--message=It", "v1.0.0", settings=mine)
 
     def complaint(self) -> str:
-        check = [self.root / "infra/release/tag", "v1.0.0"]
+        check = [str(self.root / "infra/release/tag"), "v1.0.0"]
         done = subprocess.run(check, capture_output=True, text=True, check=False)
         last = done.stderr.strip().splitlines()[-1]
         assert done.returncode == (not last.startswith('Good "git" signature for test@example.com'))
