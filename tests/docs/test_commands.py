@@ -66,7 +66,7 @@ def by_uv(words: tuple[str, ...]) -> tuple[str, ...] | None:
         return words[1:]
     at = 2
     while at < len(words) and words[at].startswith("-"):
-        at += 2 if words[at] in {"--group", "--python", "--with"} else 1
+        at += 2 if words[at] in {"--extra", "--group", "--python", "--with"} else 1
     return words[1:at]
 
 

@@ -136,11 +136,25 @@ def test_problems_and_their_statuses() -> None:
 
 
 def test_no_example_names_a_package_that_anybody_may_publish() -> None:
-    """Opencode would fetch it, and run it beside the key. A release's is pinned: NAME@VERSION."""
-    named = re.compile(r'"plugin": \[\s*\[?\s*"opencode-relay"')
-    assert named.search('"plugin": [["opencode-relay", {')
-    for page in PAGES:
-        assert not named.search(read(page)), page
+    """Theirs would run beside the key. A release's is pinned: NAME@VERSION, NAME==VERSION."""
+    named = re.compile(
+        r'"plugin": \[\s*\[?\s*"opencode-relay"'
+        r"|(?:\b(?:install|npx|bunx|uvx|(?:npm|bun|uv|pnpm|yarn) add|tool run)|--(?:with|from))"
+        r"""(?:\s+-\S+)*[\s=]+["']?opencode-relay(?!-|==|@\d)\b"""
+    )
+    for bad in (
+        '"plugin": [["opencode-relay", {',
+        "pip install 'opencode-relay[aws]'",
+        "npm install --global opencode-relay",
+        "uv tool install opencode-relay",
+        "uvx --from=opencode-relay x",
+    ):
+        assert named.search(bad), bad
+    for good in ("uv tool uninstall opencode-relay", "npx opencode-relay@0.3.0"):
+        assert not named.search(good), good
+    for path in TRACKED:
+        if not path.startswith("tests/") and not path.endswith(".png"):
+            assert not named.search(read(path)), path
 
 
 def test_map_has_every_folder() -> None:

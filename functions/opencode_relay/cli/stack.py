@@ -24,8 +24,8 @@ class Stack:
             from opencode_relay.stores.dynamodb import DynamoDBStore  # noqa: PLC0415
         except ImportError:
             raise ConfigError(
-                "--stack needs the extra “aws”: `uv sync --extra aws` in a clone, elsewhere "
-                "`pip install 'opencode-relay[aws]'`."
+                "--stack needs the extra “aws”. In a clone run `uv sync --inexact --extra aws` and "
+                "then this again, or `uv tool install --reinstall '.[aws]'`."
             ) from None
         try:
             session = boto3.Session()
