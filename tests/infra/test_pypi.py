@@ -21,7 +21,8 @@ def shown(tree: Path, repository: str) -> str:
     copy_tracked(tree)
     source = tree / "functions/opencode_relay/__init__.py"
     text = source.read_text("utf-8")
-    source.write_text(re.sub("^REPOSITORY = .*", f'REPOSITORY = "{repository}"', text, flags=re.MULTILINE))
+    published = f'\nREPOSITORY = "{repository}"'
+    source.write_text(re.sub("\nREPOSITORY = .*", published, text), "utf-8")
     shutil.rmtree(tree / "plugin/src")  # no Node is needed for this
     command = [uv, "build", "--quiet", "--wheel", "--out-dir", str(tree / "out"), str(tree)]
     subprocess.run(command, check=True)
