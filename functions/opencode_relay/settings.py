@@ -102,6 +102,12 @@ class Settings:
     data: Path = field(
         default_factory=_data, metadata={"read": Path, "about": "directory of store and keys"}
     )
+    store: Literal["sqlite", "dynamodb"] = _setting(
+        "sqlite", _one_of("sqlite", "dynamodb"), "dynamodb: tables that several processes share"
+    )
+    logins_table: str = _setting("", str, "the table of logins, with dynamodb")
+    instances_table: str = _setting("", str, "the table of instances, with dynamodb")
+    keys_path: str = _setting("", str, "path of the keys in Parameter Store, with dynamodb")
     enrolment: Literal["closed", "open"] = _setting(
         "closed", _one_of("closed", "open"), "closed: only enrolled instances may open a login"
     )

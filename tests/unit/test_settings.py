@@ -11,6 +11,10 @@ ISSUED = '[{"issuer":"https://idp.example","client_id":"x"}]'
 NAMES = [
     "RELAY_PUBLIC_URL",
     "RELAY_DATA",
+    "RELAY_STORE",
+    "RELAY_LOGINS_TABLE",
+    "RELAY_INSTANCES_TABLE",
+    "RELAY_KEYS_PATH",
     "RELAY_ENROLMENT",
     "RELAY_CONFIRMATION",
     "RELAY_LOGIN_LIFETIME",
@@ -33,6 +37,10 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == Settings(
         public_url="",
         data=Path("/data/opencode-relay"),
+        store="sqlite",
+        logins_table="",
+        instances_table="",
+        keys_path="",
         enrolment="closed",
         confirmation=Confirmation.PAIRING_CODE,
         login_lifetime=600,
@@ -60,6 +68,7 @@ def test_without_xdg_the_data_is_in_the_home(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("public_url", "https://relay.example", "https://relay.example"),
         ("data", "/srv/relay", Path("/srv/relay")),
+        ("store", "dynamodb", "dynamodb"),
         ("enrolment", "open", "open"),
         ("confirmation", "completion_code", Confirmation.COMPLETION_CODE),
         ("login_lifetime", "60", 60),
@@ -90,6 +99,7 @@ def test_a_setting_is_read_from_the_environment(name: str, text: str, value: obj
     [
         ("public_url", "http://relay.example"),
         ("public_url", "relay.example"),
+        ("store", "DynamoDB"),
         ("enrolment", "Open"),
         ("confirmation", "none"),
         ("login_lifetime", "59"),

@@ -35,8 +35,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
     parameters = KeyParameters(client("ssm"), path)
     if "ResponseURL" not in event:
         metrics = EMFMetrics()
-        made = parameters.make()  # raises, and so counts as an error, for the alarm
-        if parameters.rotate_if_due() or made:
+        if parameters.rotate_if_due():  # raises, and so counts as an error, for the alarm
             Events(metrics).tell("keys_rotated")
         metrics.flush()
     elif event["RequestType"] == "Delete":
