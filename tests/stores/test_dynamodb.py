@@ -1,4 +1,4 @@
-"""DynamoDB's transactions, where another writer comes between a read and the write."""
+"""DynamoDB's transactions, where another writer comes between a read and the write; its batches."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -8,10 +8,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 from moto import mock_aws
+from opencode_relay.login import Status
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
 from tests.aws.tap import create_tables
-from tests.support.stores import an_instance
+from tests.support.stores import a_login, an_instance
 
 Between = Callable[[], Awaitable[object]]
 
@@ -105,3 +106,13 @@ async def test_a_conflict_is_a_race_that_was_lost(
 
     monkeypatch.setattr(client, "transact_write_items", conflict)
     assert not await store.replace_instance(instance)
+
+
+async def test_what_is_settled_is_told_of_many_logins(store: Overtaken) -> None:
+    logins = [a_login(status=status) for status in [*Status, *[Status.PENDING] * 100]]
+    for login in logins:
+        await store.create(login)
+    ids = [one.id for one in logins]
+    settled = {one.id for one in logins if one.status not in {Status.PENDING, Status.HELD}}
+    assert set(await store.settled([*ids, "n" * 24])) == settled
+    assert await store.settled([]) == []
