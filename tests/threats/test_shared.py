@@ -1,12 +1,18 @@
 """Several processes share tables and keys: what a stranger could make all of them do."""
 
 import asyncio
+import logging
 import threading
+from collections.abc import Iterator
 
 import pytest
+from botocore.session import get_session
+from moto import mock_aws
 from opencode_relay.errors import StoreUnavailable
+from opencode_relay.events import log_to_stderr
 from opencode_relay.keys.held import LOOK_AGAIN
 from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.parameters import KeyParameters
 from opencode_relay.keys.ring import Ring
 from opencode_relay.machine.shared import FetchedKeys
 
@@ -73,3 +79,30 @@ class TestAStrangersKeyIdStopsEverybody:
         await asyncio.sleep(0)
         let_go.set()  # by nobody, if the event loop stood still
         await looking
+
+
+class TestKeysInTheLogOfALibrary:
+    """Who reads a log that was made to look for a fault must not find what is sent to AWS."""
+
+    @pytest.fixture(autouse=True)
+    def logging_as_it_was(self) -> Iterator[None]:
+        root = logging.getLogger()
+        handlers, level = root.handlers, root.level
+        yield
+        root.handlers = handlers
+        root.setLevel(level)
+        for library in ("httpx", "botocore", "urllib3"):
+            logging.getLogger(library).setLevel(logging.NOTSET)
+
+    def test_no_key_is_in_it(self, capfd: pytest.CaptureFixture[str]) -> None:
+        log_to_stderr("debug")
+        with mock_aws():
+            client = get_session().create_client(
+                "ssm", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+            )
+            keys = KeyParameters(client, "/keys")
+            keys.make()
+            made = keys.load().of(Purpose.STATE)
+            client.close()
+        assert made
+        assert made[0].material not in capfd.readouterr().err
