@@ -14,7 +14,7 @@ from opencode_relay.keys.parameters import KeyParameters
 from benchmarks.soak import tally as is_
 from benchmarks.soak.cloud import Cloud
 from benchmarks.soak.commands import Commands, DidNotStart, free_port
-from benchmarks.soak.network import Line
+from benchmarks.soak.network import Line, unfinished
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, LIFETIME, SKEW, Clock
 from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
@@ -117,6 +117,9 @@ class Several:
         self._off = self._tally.random.choice([off for off in (-SKEW, 0, SKEW) if off != self._off])
         self._commands.tell_clock(self._clock.leapt + self._off)
         self._tally.met(is_.RELAY_CLOCK)
+
+    async def linger(self) -> None:
+        await unfinished(self._ports[0], self._tally)
 
     async def leap(self) -> None:
         self._clock.leapt += LEAP

@@ -135,6 +135,14 @@ def test_problems_and_their_statuses() -> None:
     }
 
 
+def test_no_example_names_a_package_that_anybody_may_publish() -> None:
+    """Opencode would fetch it, and run it beside the key. A release's is pinned: NAME@VERSION."""
+    named = re.compile(r'"plugin": \[\s*\[?\s*"opencode-relay"')
+    assert named.search('"plugin": [["opencode-relay", {')
+    for page in PAGES:
+        assert not named.search(read(page)), page
+
+
 def test_map_has_every_folder() -> None:
     folders = {path.partition("/")[0] for path in TRACKED if "/" in path}
     assert set(re.findall(r"^\| \[`([^`]+?)/`\]", read("README.md"), re.MULTILINE)) == folders
