@@ -46,6 +46,7 @@ class Cloud:
         self._ending = contextlib.ExitStack()
         port = self._ending.enter_context(dynamodb_local(logs / "dynamodb.log"))
         self.tap = _Tap(port)
+        self._ending.callback(self.tap.close)
         self.tap.calls = _Forgetful()
         create_tables(self.tap.client("dynamodb"), LOGINS, INSTANCES)
         # Beside the tap, for what is looked up here must not fail.
@@ -56,6 +57,7 @@ class Cloud:
             aws_access_key_id="test",
             aws_secret_access_key="x",  # noqa: S106
         )
+        self._ending.callback(self._database.close)
         self._failing: dict[str, int] = {}
 
     async def enrol(self, number: int, now: float) -> list[str]:
@@ -103,6 +105,4 @@ class Cloud:
         return [json.dumps(page["Items"]).encode() for page in pages]
 
     def close(self) -> None:
-        self.tap.close()
-        self._database.close()
         self._ending.close()

@@ -126,11 +126,10 @@ class Several:
         self._commands.tell_clock(self._clock.leapt + self._off)
 
     async def stop(self) -> None:
-        if self._commands.ended:
-            return
-        for process in self._processes:
-            await self._commands.kill(process)
-        self._commands.end()
+        if not self._commands.ended:
+            for process in self._processes:
+                await self._commands.kill(process)
+            self._commands.end()
         self._cloud.close()
 
     def logs(self) -> list[Path]:

@@ -166,6 +166,8 @@ class Settings:
                 told = str(wrong)
                 value = "" if told.endswith(".") else f" (it is {text[:100]!r})."
                 raise ConfigError(f"{where}: {told}{value}") from None
+        if values.get("store") == "dynamodb":
+            values.setdefault("data", Path())  # which keeps nothing here: a container has no home
         return cls(**values)
 
 

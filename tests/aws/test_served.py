@@ -106,6 +106,8 @@ def test_operators_commands_find_the_relay_by_the_same_settings(
     both = run_here("instances", "list", "--data", tmp_path, **shared.environment())
     assert both.returncode == 1
     assert "--data and RELAY_STORE=dynamodb name two relays: give one of them." in both.stderr
+    both = run_here("keys", "rotate", "--now", "--due", **shared.environment())
+    assert "--now and --due contradict each other" in both.stderr
 
 
 def test_replaced_keys_end_what_was_made_with_the_old_ones(shared: Shared) -> None:

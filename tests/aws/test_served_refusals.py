@@ -1,5 +1,6 @@
 """What keeps `serve` over DynamoDB from starting is one sentence, and nobody is sent to it."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,6 +81,11 @@ def test_no_region(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_profile_that_is_none(given: dict[str, str]) -> None:
     told = refused(**given | {"AWS_PROFILE": "none"})
     assert "AWS cannot be asked: ProfileNotFound: there is no profile" in told
+
+
+def test_who_serves_alone_does_not_wait_for_boto3() -> None:
+    looks = "import sys, opencode_relay.cli.serve; sys.exit('botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", looks], check=False).returncode == 0
 
 
 def test_no_extra(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,17 @@ def test_without_xdg_the_data_is_in_the_home(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings.load({}).data == Path("/home/ana/.local/share/opencode-relay")
 
 
+def test_only_who_keeps_data_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: Path) -> Path:
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    assert Settings.load({"RELAY_STORE": "dynamodb"}).store == "dynamodb"
+    with pytest.raises(ConfigError, match="RELAY_DATA"):
+        Settings.load({})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [

@@ -68,11 +68,11 @@ class Home:
 
 
 def shared_of(data: str | None, stack: str | None, settings: Settings) -> Stack | None:
-    """Open the relay on AWS that `--stack` or `settings` name, if they do."""
-    if stack is None and settings.store == "sqlite":
+    """Open the relay on AWS that `--stack` or else `settings` name, if they do."""
+    if settings.store == "sqlite":
         return None
     if data is not None:
-        other = "RELAY_STORE=dynamodb" if stack is None else "--stack"
+        other = "--stack" if stack else "RELAY_STORE=dynamodb"
         raise ConfigError(f"--data and {other} name two relays: give one of them.")
     return Stack(stack, settings)
 
@@ -80,7 +80,7 @@ def shared_of(data: str | None, stack: str | None, settings: Settings) -> Stack 
 def relay_of(data: str | None, stack: str | None) -> Home | Stack:
     """Open the relay that `--stack`, `--data`, the environment or the default names."""
     given = {f"RELAY_{name}": os.environ.get(f"RELAY_{name}", "") for name in _WHERE}
-    settings = Settings.load(given, data=data)
+    settings = Settings.load(given, data=data, store="dynamodb" if stack else None)
     if shared := shared_of(data, stack, settings):
         return shared
     home = Home(settings.data)

@@ -52,7 +52,10 @@ def serve(
     ] = None,
 ) -> None:
     """Run the relay on this machine."""
-    config = Settings.load(os.environ, data=data, public_url=public_url, enrolment=enrolment)
+    store = "dynamodb" if stack else None
+    config = Settings.load(
+        os.environ, data=data, store=store, public_url=public_url, enrolment=enrolment
+    )
     with listening(host, port) as listener:
         if not config.public_url:
             config = replace(config, public_url=_loopback_url(listener, host))
