@@ -25,8 +25,7 @@ async def again_and_again(chore: Callable[[], Awaitable[None]], events: Events) 
         try:
             await chore()
         except StoreUnavailable as wrong:
-            fields = {"detail": str(wrong)}
-            logging.getLogger("opencode_relay").error("chores_failed", extra={"fields": fields})  # noqa: TRY400
+            events.tell("chores_failed", level=logging.ERROR, detail=str(wrong))
         except Exception as wrong:  # noqa: BLE001  # one that ends the chores would do so unheard
             events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
         await asyncio.sleep(TICK)

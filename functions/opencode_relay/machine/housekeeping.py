@@ -58,5 +58,5 @@ class Housekeeping:
     def _empty_log(self) -> None:
         self._held_up = 0 if self._store.empty_log() else self._held_up + 1
         if self._held_up and self._held_up % HELD_UP == 0:
-            fields = {"detail": "Another program keeps relay.db open for reading: end it."}
-            logging.getLogger("opencode_relay").warning("erasure_held_up", extra={"fields": fields})
+            detail = "Another program keeps relay.db open for reading: end it."
+            self._relay.events.tell("erasure_held_up", level=logging.WARNING, detail=detail)
