@@ -44,5 +44,4 @@ def relay(env: Mapping[str, str] | None = None) -> Iterator[tuple[Server, str]]:
         data, port = Path(directory), free_port()
         with serving(command(port, data), port, {**NO_LIMITS, **(env or {})}) as server:
             allow_return(data)
-            entry = json.loads((data / "opencode.json").read_text())
-            yield server, str(entry["plugin"][0][1]["key"])
+            yield server, (data / "instance.key").read_text().strip()

@@ -41,6 +41,8 @@ _ACCESS = {
     "identity.sourceIp": "203.0.113.77",
     "status": "202",
     "integrationStatus": "202",
+    "integrationErrorMessage": "-",
+    "error.message": "-",
     "responseLength": "1024",
     "responseLatency": "25",
 }

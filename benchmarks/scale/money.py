@@ -144,7 +144,7 @@ def all_cold(template: Template) -> float:
 def idle(template: Template, *, snapstart: bool = False) -> dict[str, float]:
     """Return dollars a month of a relay that nobody uses."""
     found = {
-        "alarms (10 metrics; ten are free in an account)": 10 * PRICES["alarm's metric, a month"],
+        "alarms (18; ten are free in an account)": 18 * PRICES["alarm's metric, a month"],
         "dashboard (three are free in an account)": PRICES["dashboard beyond three, a month"],
         "storage (tables and logs, 10 MB)": 0.01 * PRICES["table storage, a GB-month"],
         "the daily look at the keys": 30 * (2 * PRICES["Lambda, a GB-second"]),

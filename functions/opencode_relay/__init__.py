@@ -1,3 +1,3 @@
 """A relay that carries an OAuth authorization code to the instance that opened the login."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

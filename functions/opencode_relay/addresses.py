@@ -13,7 +13,8 @@ _HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})*)+")
 _DEFAULT_PORT = {"http": 80, "https": 443}
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# The second is each network's own, of which nearly all use a /96 as well.
+_NAT64 = [ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48")]
 MAX_RETURN_URL = 512  # leaves most of the 7,500 bytes of a redirect to the sealed response
 
 
@@ -115,10 +116,11 @@ def _network(address: str, bits: int) -> str:
 def _ipv4_inside(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """Read the IPv4 address that an IPv6 address only clothes.
 
-    Mapped (RFC 4291), 6to4 (RFC 3056), Teredo's client (RFC 4380), NAT64 (RFC 6052): who has one
-    such IPv4 address has 2**16 networks and more, or shares one with the whole IPv4 internet.
+    Mapped (RFC 4291), 6to4 (RFC 3056), Teredo's client (RFC 4380), NAT64 (RFC 6052, RFC 8215): who
+    has one such IPv4 address has 2**16 networks and more, or shares one with the whole IPv4
+    internet.
     """
-    if ip in _NAT64:
+    if any(ip in one for one in _NAT64):
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 

@@ -11,7 +11,7 @@ from . import program
 from .addresses import bucket, wide_bucket
 from .errors import Refused, StoreUnavailable
 from .events import Events
-from .instances import Instance, instance_id_of
+from .instances import USE_NOTED, Instance, instance_id_of
 from .login import Confirmation, Delivery, Login
 from .secret import Secret
 from .settings import Settings
@@ -88,7 +88,14 @@ class Admission:
             await self._limit_address("key", address)
             raise
         await self._limit(f"open {instance.id}", self._settings.open_limit)
+        await self._note_use(instance)
         return Caller(instance, address)
+
+    async def _note_use(self, instance: Instance) -> None:
+        now = self._now()
+        if (instance.last_used_at or 0) <= now - USE_NOTED:
+            with suppress(StoreUnavailable):  # a login is worth more than the list of instances
+                await self._store.note_use(instance.id, now, now - USE_NOTED)
 
     def confirmation(self, caller: Caller, request: OpenRequest) -> Confirmation:
         """The protocol's table of who confirms how. Nothing loosens it."""

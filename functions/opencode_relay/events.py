@@ -42,14 +42,15 @@ class Events:
         *,
         login_id: str | None = None,
         level: int = logging.INFO,
+        wrong: Exception | None = None,
         **fields: str | float | None,
     ) -> None:
-        """Count `event` by `outcome` and write its line."""
+        """Count `event` by `outcome` and write its line; of `wrong` only its kind and places."""
         self.metrics.count(event, outcome)
         if _LOG.isEnabledFor(level):
             known = {"outcome": outcome, "login_id": login_id, **fields}
             more = {name: value for name, value in known.items() if value not in {None, ""}}
-            _LOG.log(level, event, extra={"fields": more})
+            _LOG.log(level, event, exc_info=wrong, extra={"fields": more})
 
 
 class JSONLines(logging.Formatter):

@@ -17,7 +17,9 @@ PRIVATE = (
     "keys.json",
     "keys.new",
     "keys.lock",
-    "opencode.json",
+    "instance.key",
+    "url",
+    "opencode.json",  # of 0.1, with the first instance's key
 )
 
 # What flock and fcntl say where a file system, such as one on the network, has no locks.

@@ -18,6 +18,7 @@ from . import addresses, names
 from .errors import ConfigError, Refused
 from .secret import Secret, same
 
+USE_NOTED = 3600  # seconds: that a key was used is written no more often
 OLD_KEY_WORKS = 24 * 3600  # seconds, so that a new key can be carried to the instance at leisure
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID = string.digits + string.ascii_lowercase
@@ -36,6 +37,7 @@ class Instance:
     old_key_hash: str | None = field(default=None, repr=False)
     old_key_until: float = 0
     version: int = 1
+    last_used_at: float | None = None  # of its key, to within `USE_NOTED`
 
     @classmethod
     def enrol(cls, name: str, return_urls: list[str], now: float) -> tuple[Instance, Secret]:

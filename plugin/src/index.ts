@@ -1,135 +1,105 @@
-/** opencode plugin: signs in to ChatGPT through an opencode-relay. */
+/** opencode plugin: signs in through an opencode-relay. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { version } from "../package.json";
+import { type Plugin, connected } from "./connected.js";
 import { whyNoListener } from "./listener/listener.js";
-import type { Authorization, Client, Hooks, Method } from "./opencode/interface.js";
+import { mcp as mcpServers } from "./mcp/plugin.js";
+import type { Hooks, Input, Method, Options, SignInHooks } from "./opencode/interface.js";
 import { logger } from "./opencode/log.js";
+import { gatewayHooks, gitlabHooks } from "./providers/hooks.js";
 import { type Settings, readSettings } from "./settings.js";
-import { PROVIDER, noticeDisconnect, useReader } from "./signin/accounts.js";
-import { relaySignIn } from "./signin/begin.js";
+import { slot } from "./signin/accounts.js";
+import { PROVIDER, chatgpt as target } from "./signin/chatgpt.js";
 import { deviceOffered, deviceSignIn } from "./signin/device.js";
+import { takeUpAgain } from "./signin/dialog.js";
+import { linesOf } from "./signin/lines.js";
 import type { Context } from "./signin/logins.js";
-import { Offer } from "./signin/offer.js";
-import { resumable, resume } from "./signin/showing.js";
 
-const RELAY_METHOD = 0;
 /** opencode makes the plugin anew after each sign-in. */
 let said = false;
 
-async function server(
-  input: { client: Client; directory: string },
-  options: Readonly<Record<string, unknown>> = {},
-): Promise<Hooks> {
+async function signIn(input: Input, options: Options): Promise<SignInHooks> {
   const log = logger(input.client);
   const context: Context = { client: input.client, directory: input.directory, log };
   const settings = (): Settings => readSettings(options, process.env);
-  const offer = new Offer(settings, whyNoListener, log);
+  const { line, offer, pasted, relayed } = linesOf(context, settings, target, whyNoListener);
 
   if (!said) log("info", `version ${version}`);
   said = true;
 
   // opencode reads the labels at once, but must not wait for a relay that does not answer.
-  await Promise.race([offer.look(), sleep(2_000, undefined, { ref: false })]);
-  void noticeDisconnect(log);
+  if (hasRelay(settings)) {
+    await Promise.race([offer.look(), sleep(2_000, undefined, { ref: false })]);
+  }
+  void target.look(log);
 
-  const logged = async (signIn: () => Promise<Authorization>): Promise<Authorization> => {
-    try {
-      const shown = await signIn();
-      if (shown.method === "code") return shown;
-      const callback = (): ReturnType<typeof shown.callback> => {
-        void takeUpAgain(context);
-        return shown.callback();
-      };
-      return { ...shown, callback };
-    } catch (error) {
-      log("error", (error as Error).message);
-      throw error;
-    }
-  };
-
-  const viaRelay = async (how: { pastes?: boolean } = {}): Promise<Authorization> => {
-    try {
-      const shown = await relaySignIn(context, settings(), whyNoListener, how);
-      offer.works();
-      return shown;
-    } catch (error) {
-      offer.fails(error as Error);
-      throw error;
-    }
-  };
-
-  const first: Method = {
-    type: "oauth",
-    get label() {
-      return offer.label;
-    },
-    authorize: (inputs) =>
-      logged(async () => resume(inputs?.["resume"] ?? "") ?? (await viaRelay())),
-  };
-  const pasting: Method = {
-    type: "oauth",
-    get label() {
-      return offer.pasting;
-    },
-    authorize: () => logged(() => viaRelay({ pastes: true })),
-  };
-  const headless: Method = {
-    type: "oauth",
-    get label() {
-      return `${offer.name} (headless)`;
-    },
-    authorize: () => logged(() => deviceSignIn(context, settings())),
-  };
-  const offersDevices = (): boolean => {
-    try {
-      return deviceOffered(settings());
-    } catch {
-      return false; // the first way's label says why
-    }
-  };
+  const headless = line(
+    () => `${target.name} (headless)`,
+    () => deviceSignIn(context),
+  );
   const apiKey: Method = { type: "api", label: "API key" };
 
   return {
     auth: {
       provider: PROVIDER,
       loader: async (read) => {
-        useReader(read);
-        await noticeDisconnect(log);
+        slot(PROVIDER).useReader(read);
+        await target.look(log);
         return {};
       },
-      // opencode reads the list each time, and chooses from it by number: `first` stays first.
+      // opencode reads the list each time, and chooses from it by number.
       get methods() {
         return [
-          first,
-          ...(offer.pastesToo ? [pasting] : []),
-          ...(offersDevices() ? [headless] : []),
+          ...(hasRelay(settings) ? [relayed] : [pasted]),
+          ...(hasRelay(settings) && offer.pastesToo ? [pasted] : []),
+          ...(offersDevices(settings) ? [headless] : []),
           apiKey,
         ];
       },
     },
     dispose: async () => {
-      await noticeDisconnect(log);
-      void takeUpAgain(context);
+      await target.look(log);
+      void takeUpAgain(context, PROVIDER);
     },
   };
 }
 
-/**
- * opencode forgets with its instance which login an input belongs to, and would refuse what a
- * person is about to paste. So the new instance is told of the login again.
- */
-async function takeUpAgain({ client, directory }: Context): Promise<void> {
-  await sleep(200, undefined, { ref: false });
-  const token = resumable(directory);
-  if (!token) return;
-  await client.provider.oauth
-    .authorize({
-      path: { id: PROVIDER },
-      body: { method: RELAY_METHOD, inputs: { resume: token } },
-    })
-    .catch(() => undefined);
+/** True, too, where what is set cannot be read: then the way through the relay says why. */
+function hasRelay(settings: () => Settings): boolean {
+  try {
+    return settings().hasRelay;
+  } catch {
+    return true;
+  }
 }
 
-export default { id: "opencode-relay", server };
+function offersDevices(settings: () => Settings): boolean {
+  try {
+    return settings().headless && deviceOffered();
+  } catch {
+    return false; // the first way's label says why
+  }
+}
+
+/**
+ * opencode calls every export of this module anew with each of its instances, with the options of
+ * the package's one entry in opencode.json, and takes the sign-in of one provider from each. A default
+ * export with a `server` would be the only one that it calls.
+ */
+export const chatgpt = connected(signIn);
+export const gitlab = connected(gitlabHooks);
+export const mcp = connected(mcpServers);
+
+const gateway = (place: number): Plugin<Hooks> =>
+  connected((input, options) => gatewayHooks(input, options, place));
+
+export const gateway1 = gateway(0);
+export const gateway2 = gateway(1);
+export const gateway3 = gateway(2);
+export const gateway4 = gateway(3);
+export const gateway5 = gateway(4);
+export const gateway6 = gateway(5);
+export const gateway7 = gateway(6);
+export const gateway8 = gateway(7);

@@ -4,11 +4,9 @@ import { readFile } from "node:fs/promises";
 
 import { isSecure, parseUrl } from "./http.js";
 
-export const OPENAI_ISSUER = "https://auth.openai.com";
-const OPENAI_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
-const OPTIONS = [...TEXTS, "catcher", "headless"];
-const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope", "providers"];
+const OPTIONS = [...TEXTS, "catcher", "headless", "providers", "gitlab"];
+const OF_OTHER_PROVIDERS = ["issuer", "clientId", "scope"];
 
 /** Something is set wrongly; the message says what, and what to set. */
 export class SettingsError extends Error {
@@ -22,11 +20,10 @@ export class SettingsError extends Error {
 }
 
 export interface Settings {
+  /** False where nothing is set that concerns one: then sign-ins are pasted. */
+  readonly hasRelay: boolean;
   /** The relay's public URL: an origin, the same string as its `issuer`. Throws `SettingsError`. */
   readonly relay: () => string;
-  /** The identity provider: ChatGPT, whatever is set, for opencode sends its tokens to OpenAI. */
-  readonly issuer: string;
-  readonly clientId: string;
   /** Read anew each time, so that a replaced key file needs no restart. Throws `SettingsError`. */
   readonly key: () => Promise<string | undefined>;
   /** opencode's address in a browser, an origin; `auto` finds it out. Throws `SettingsError`. */
@@ -37,6 +34,8 @@ export interface Settings {
   readonly catcher: boolean;
   /** False where ChatGPT's device flow is not to be offered. */
   readonly headless: boolean;
+  /** True where GitLab's sign-in is to be this plugin's. */
+  readonly gitlab: boolean;
 }
 
 /** A TCP address or the path of a Unix socket. */
@@ -53,9 +52,9 @@ export function readSettings(
     // Their tokens would stand in opencode's slot "openai", and opencode send them to OpenAI.
     if (OF_OTHER_PROVIDERS.includes(name)) {
       throw new SettingsError(
-        `the option "${name}" is not offered in this version, which signs in to ChatGPT only: ` +
-          "remove it. Identity providers of one's own are to be set by a later version's option " +
-          '"providers": [{"id", "issuer", "clientId", …}]',
+        `the option "${name}" is none by itself: remove it, for ChatGPT's is known. An identity ` +
+          "provider of one's own stands in the option " +
+          '"providers": [{"id", "issuer", "clientId"}]',
       );
     }
     if (!OPTIONS.includes(name)) {
@@ -71,20 +70,24 @@ export function readSettings(
   const isOn = (name: string) =>
     onOrOff(name, options[name]) ?? onOrOff(name, variable(name.toUpperCase()));
 
+  const relay = option("relay") ?? variable("URL");
+  const keys = [option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")] as const;
+  const publicUrl = option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined);
+  const catcher = isOn("catcher") ?? false;
+
   return {
-    relay: () => relayOrigin(option("relay") ?? variable("URL"), env),
-    issuer: OPENAI_ISSUER,
-    clientId: OPENAI_CLIENT_ID,
-    key: keyReader(option("key"), option("keyFile"), variable("KEY"), variable("KEY_FILE")),
-    publicUrl: () =>
-      publicOrigin(option("publicUrl") ?? (env["OPENCODE_PUBLIC_URL"]?.trim() || undefined)),
+    hasRelay: catcher || [relay, publicUrl, ...keys].some((one) => one !== undefined),
+    relay: () => relayOrigin(relay, env),
+    key: keyReader(...keys),
+    publicUrl: () => publicOrigin(publicUrl),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
-    catcher: isOn("catcher") ?? false,
+    catcher,
     headless: isOn("headless") ?? true,
+    gitlab: isOn("gitlab") ?? false,
   };
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nothing where it is not set. `{env:X}` in opencode.json arrives as a string. */
 function onOrOff(name: string, value: unknown): boolean | undefined {
@@ -141,9 +144,11 @@ function listenAddress(text: string): Address {
   );
 }
 
-// http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
-// the clear: opencode's fetch asks HTTP_PROXY for loopback too.
-function refuseProxied(url: URL, env: Environment): void {
+/**
+ * http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
+ * the clear: opencode's fetch asks HTTP_PROXY for loopback too. Throws `SettingsError`.
+ */
+export function refuseProxied(url: URL, env: Environment): void {
   if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return;
   // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
   const direct = (env["no_proxy"] || env["NO_PROXY"] || "")

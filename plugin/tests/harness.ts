@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import plugin from "../src/index.js";
-import type { Authorization, Client, Hooks, StoredAuth } from "../src/opencode/interface.js";
+import { chatgpt as plugin } from "../src/index.js";
+import type { Authorization, Client, SignInHooks, StoredAuth } from "../src/opencode/interface.js";
 import { type Change, StubIdp, type StubLogin, StubRelay } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";
@@ -40,7 +40,7 @@ export class Harness implements AsyncDisposable {
   /** The folder of the plugin's socket: of two tests at once each has its own. */
   folder = "";
   stored: StoredAuth | undefined;
-  hooks!: Hooks;
+  hooks!: SignInHooks;
 
   readonly client: Client = {
     app: {
@@ -53,6 +53,8 @@ export class Harness implements AsyncDisposable {
         return {};
       },
     },
+    _client: { get: async () => ({ data: { version: "1.18.33" } }) },
+    mcp: { status: async () => ({}), connect: async () => undefined },
     instance: { dispose: async () => void (this.disposals += 1) },
     provider: {
       oauth: {
@@ -73,7 +75,7 @@ export class Harness implements AsyncDisposable {
 
   /** Makes the plugin anew, as opencode does with each instance. */
   async load(options: Record<string, unknown>): Promise<void> {
-    this.hooks = await plugin.server({ client: this.client, directory: DIRECTORY }, options);
+    this.hooks = await plugin({ client: this.client, directory: DIRECTORY }, options);
     await this.hooks.auth.loader(async () => this.stored);
   }
 
@@ -106,6 +108,11 @@ export class Harness implements AsyncDisposable {
     await assert.rejects(this.authorize(method));
     assert.equal(this.log.length, 1);
     return this.log[0]!;
+  }
+
+  /** The state of a sign-in that no relay knows of. */
+  state({ url }: Authorization): string {
+    return new URL(url).searchParams.get("state")!;
   }
 
   /** The address of the page that did not load. */

@@ -4,7 +4,10 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 
 /** From the lowest to the highest: a file imports from its own room and from those below it. */
-const ROOMS = ["http", "settings", "relay", "idp", "opencode", "signin", "listener", "index"];
+const ROOMS = [
+  ...["http", "settings", "relay", "idp", "opencode", "signin", "listener"],
+  ...["providers", "mcp", "connected", "index"],
+];
 
 const room = (file: string) => ROOMS.indexOf(file.split("/")[0]!.replace(/\.ts$/, ""));
 

@@ -9,19 +9,25 @@ import { DIRECT, PROXIED, STRICTER } from "./no-proxy.js";
 
 const RELAY = { relay: "https://relay.example" };
 
+test("a relay is meant wherever something is set that only a relay needs", () => {
+  const none = [{}, { relay: " ", key: "" }, { headless: false }, { listen: "127.0.0.1:1" }];
+  for (const options of none) assert.equal(readSettings(options, {}).hasRelay, false);
+  const set = [RELAY, { key: "k" }, { keyFile: "/k" }, { publicUrl: "auto" }, { catcher: true }];
+  for (const options of set) assert.equal(readSettings(options, {}).hasRelay, true);
+  for (const name of ["OPENCODE_RELAY_URL", "OPENCODE_RELAY_KEY_FILE", "OPENCODE_PUBLIC_URL"]) {
+    assert.equal(readSettings({}, { [name]: "https://relay.example" }).hasRelay, true);
+  }
+});
+
 test("ChatGPT is the identity provider, whatever is set: opencode sends its tokens to OpenAI", () => {
-  const { issuer, clientId } = readSettings(RELAY, {});
-  assert.equal(issuer, "https://auth.openai.com");
-  assert.equal(clientId, "app_EMoamEEZ73f0CkXaXp7hrann");
   for (const [name, value] of [
     ["issuer", "https://idp.example"],
-    ["issuer", issuer],
+    ["issuer", "https://auth.openai.com"],
     ["issuer", ""],
     ["clientId", "c1"],
     ["scope", "openid"],
-    ["providers", [{ id: "own", issuer: "https://idp.example", clientId: "c1" }]],
   ] as const) {
-    const says = new RegExp(`"${name}" is not offered.*ChatGPT only: remove it.*later.*"providers"`);
+    const says = new RegExp(`"${name}" is none by itself: remove it.*ChatGPT.*"providers"`);
     assert.throws(() => readSettings({ ...RELAY, [name]: value }, {}), says);
   }
 });

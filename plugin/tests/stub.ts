@@ -41,12 +41,12 @@ export interface Change {
 
 type Handler = (seen: Seen, answer: ServerResponse) => boolean;
 
-const json = (answer: ServerResponse, status: number, body: unknown, headers = {}): void => {
+export const json = (answer: ServerResponse, status: number, body: unknown, headers = {}): void => {
   answer.writeHead(status, { "content-type": "application/json", ...headers });
   answer.end(status === 204 ? undefined : JSON.stringify(body));
 };
 
-abstract class Server {
+export abstract class Server {
   readonly seen: Seen[] = [];
   /** Looked at first; true if it answered. */
   intercept: Handler | undefined;

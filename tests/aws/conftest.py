@@ -3,12 +3,16 @@
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import moto  # noqa: F401  # it reaches no session of boto3 that was made before
 import pytest
 
+from tests.aws.cloudformation import CloudFormation
 from tests.aws.ric import PYTHON
 from tests.aws.ric_gateway import Functions
 from tests.aws.ric_wire import (
@@ -29,7 +33,7 @@ from tests.support.wire import ISSUER, RETURN_URL, MakeWire
 def build(to: Path, machine: str = "x86_64", source: Path = ROOT / "functions") -> Path:
     """Build the artifact with the Python that runs it here."""
     subprocess.run(
-        [source / "build-artifact", to, machine],
+        [sys.executable, source / "build_artifact.py", to, machine],
         env={**os.environ, "UV_PYTHON": str(PYTHON)},
         check=True,
         timeout=600,
@@ -60,6 +64,16 @@ def tap(logs: Path) -> Iterator[Tap]:
         first_keys(tap)
         yield tap
         tap.close()
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[CloudFormation]:
+    with CloudFormation() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 class Pool:

@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]  # comes with moto
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 WATCH = ROOT / "infra" / "watch.yaml"
+FRONT = ROOT / "infra" / "cloudfront.yaml"
 DOMAIN = {
     "DomainName": "relay.example.com",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c",

@@ -1,10 +1,12 @@
 """What `sam build` makes: the same bytes everywhere, with byte code, nothing that cannot run."""
 
+import ast
 import filecmp
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -56,18 +58,29 @@ def test_the_two_machines_differ_in_nothing_but_wheels(
 
 
 def test_uv_and_pip_make_the_same_bytes(arm: Path, source: Path, tmp_path: Path) -> None:
-    """On a machine that has only the right Python; twice the same bytes, too."""
+    """On a machine that has nothing but the right Python; twice the same bytes, too."""
     only = tmp_path / "bin"
     only.mkdir()
     (only / "python3.13").symlink_to(PYTHON.resolve())
     to = tmp_path / "to"
     subprocess.run(
-        [source / "build-artifact", to],
-        env={**os.environ, "PATH": f"{only}:/usr/bin:/bin"},
+        [sys.executable, source / "build_artifact.py", to],
+        env={**os.environ, "PATH": str(only)},
         check=True,
         timeout=600,
     )
     assert differing(arm, to) == set()
+
+
+def test_any_python_can_begin_it(source: Path) -> None:
+    """Such as the one that comes with macOS."""
+    ast.parse((source / "build_artifact.py").read_text(), feature_version=(3, 9))
+
+
+def test_modes_and_times_are_nobodys_own(arm: Path) -> None:
+    for path in (arm, *arm.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+        assert path.stat().st_mtime == 315532800, path  # 1980: a zip file has no earlier time
 
 
 def test_every_module_has_byte_code_that_nothing_checks_again(arm: Path) -> None:

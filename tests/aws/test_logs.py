@@ -1,5 +1,6 @@
 """What functions log, under Lambda's JSON format, which leaves Lambda's own lines out."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -7,10 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mangum import Mangum
 from opencode_relay.aws.log import CloudWatchLog
+from starlette.types import ASGIApp, Scope
 
 from tests.aws.ric_gateway import REQUEST_ID
-from tests.aws.ric_wire import LambdaWire
+from tests.aws.ric_wire import LOGINS, LambdaWire
+from tests.aws.tap import Tap
 from tests.aws.template import FUNCTIONS, Stack, load
 from tests.support.wire import MakeWire
 
@@ -75,6 +79,59 @@ async def test_the_level_silences_events_and_not_metrics(make_wire: MakeWire) ->
     lines = await lines_of_a_login(make_wire, log_level="warning")
     assert [line for line in lines if line.get("message")] == []
     assert set[str]().union(*map(metrics_of, lines)) >= {"opened", "released", "finished"}
+
+
+async def test_a_fault_that_nobody_foresaw_is_told_and_counted(wire: LambdaWire, tap: Tap) -> None:
+    """Mangum would swallow it: an answer 503, and nothing else."""
+    login = await wire.open()
+    tap.client("dynamodb").update_item(
+        TableName=LOGINS,
+        Key={"pk": {"S": f"login#{login.id}"}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":s": {"S": "the-secret"}},
+    )
+    assert (await wire.callback(login)).status_code == 503
+    log = wire.functions.running["CallbackFunction"].log
+    assert "the-secret" not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    [told] = [line for line in lines if line.get("message") == "unhandled_exception"]
+    assert (told["level"], told["exception_name"]) == ("ERROR", "ValueError")
+    assert told["correlation_id"] == REQUEST_ID
+    assert any(place.startswith("items.py:") for place in told["where"])
+    assert any("unhandled_exception" in metrics_of(line) for line in lines)
+
+
+async def test_a_fault_outside_the_app_is_told_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "another")  # or it would write where it began
+    CloudWatchLog("info")
+
+    async def app(scope: Scope, *_: object) -> None:
+        raise RuntimeError(scope["path"])
+
+    event = {
+        "version": "2.0",
+        "rawPath": "/the-secret",
+        "rawQueryString": "",
+        "headers": {},
+        "requestContext": {"http": {"method": "GET", "path": "/", "sourceIp": "::1"}},
+    }
+    answer = await asyncio.to_thread(_called, app, event)
+    assert answer["statusCode"] == 500
+    written = capsys.readouterr().out
+    assert "the-secret" not in written
+    assert json.loads(written)["exception_name"] == "RuntimeError"
+
+
+def _called(app: ASGIApp, event: dict[str, Any]) -> dict[str, Any]:
+    asyncio.set_event_loop(loop := asyncio.new_event_loop())
+    try:
+        return Mangum(app, lifespan="off")(event, None)  # type: ignore[arg-type]
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -2,14 +2,12 @@
 
 import asyncio
 import copy
-import json
 import logging
+import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx
@@ -23,6 +21,7 @@ from opencode_relay.keys.parameters import KeyParameters
 from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
+from tests.aws.cloudformation import CloudFormation
 from tests.aws.gateway import Gateway, entry_point, json_of
 from tests.aws.template import FUNCTIONS, Stack, load
 from tests.support.wire import (
@@ -34,7 +33,7 @@ from tests.support.wire import (
     form_of,
 )
 
-Use = tuple[str, str, str]  # action, resource, prefix of the key
+Use = tuple[str, str, str]  # action, resource, prefix of the key with the attributes if limited
 SETTINGS = {"Enrolment": "open", "MaxWait": "1", "AddressLimit": "8"}
 
 
@@ -49,14 +48,16 @@ def allowed(stack: Stack, name: str) -> set[Use]:
         assert statement["Effect"] == "Allow"
         if actions[0].startswith("dynamodb:"):
             assert set(statement) == {"Effect", "Action", "Resource", "Condition"}
-            condition = statement["Condition"]
-            keys = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-            assert condition == {
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys},
-                "Null": {"dynamodb:LeadingKeys": "false"},
+            limits = statement["Condition"]["ForAllValues:StringLike"]
+            assert statement["Condition"] == {
+                "ForAllValues:StringLike": limits,
+                "Null": dict.fromkeys(limits, "false"),
             }
+            keys = limits["dynamodb:LeadingKeys"]
+            assert set(limits) <= {"dynamodb:LeadingKeys", "dynamodb:Attributes"}
             assert all(key.endswith("#*") for key in keys)
-            uses |= {(one, resources, key[:-1]) for one in actions for key in keys}
+            only = " ".join(sorted(limits.get("dynamodb:Attributes", [])))
+            uses |= {(one, resources, key[:-1] + only) for one in actions for key in keys}
         elif actions[0].startswith("ssm:"):
             assert set(statement) == {"Effect", "Action", "Resource"}
             uses |= {(one, resource, "") for one in actions for resource in resources}
@@ -86,7 +87,11 @@ def uses_of(service: str, operation: str, sent: dict[str, Any]) -> set[Use]:
         arn = "arn:aws:ssm:us-east-1:123456789012:parameter"
         return {(action, arn + name, "") for name in sent.get("Names", [sent.get("Name", "?")])}
     key = sent.get("Key", sent.get("Item", {})).get("pk", {}).get("S", "?")
-    return {(action, f"{sent.get('TableName')}.Arn", key.partition("#")[0] + "#")}
+    table, kind = sent.get("TableName"), key.partition("#")[0] + "#"
+    if (table, operation) == ("InstancesTable", "UpdateItem"):  # which nobody may do to all of it
+        told = f"{sent['UpdateExpression']} {sent['ConditionExpression']}"
+        kind += " ".join(sorted({"pk", *re.findall(r"(?<![:\w])([a-z_]+)(?![\w(])", told)}))
+    return {(action, f"{table}.Arn", kind)}
 
 
 class Account:
@@ -148,45 +153,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
             account.gateway.close()
     root.handlers = handlers
     root.setLevel(level)
-
-
-class CloudFormation(HTTPServer):
-    """Where a custom resource is answered."""
-
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
-        answers = self.answers
-
-        class Answered(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                length = int(self.headers["Content-Length"])
-                answers.append(json.loads(self.rfile.read(length)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Answered)
-
-    def event(self, kind: str) -> dict[str, Any]:
-        return {
-            "RequestType": kind,
-            "ResponseURL": f"http://127.0.0.1:{self.server_port}/",
-            "StackId": "s",
-            "RequestId": "q",
-            "LogicalResourceId": "Keys",
-        }
-
-
-@pytest.fixture
-def cloudformation() -> Iterator[CloudFormation]:
-    with CloudFormation() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 class Person:
@@ -289,7 +255,8 @@ def strangers(person: Person) -> None:
 
 
 def looked_at(person: Person) -> None:
-    for path in ("/.well-known/opencode-relay", "/.well-known/jwks.json", "/healthz"):
+    public = ("/.well-known/opencode-relay", "/.well-known/jwks.json", "/oauth/client", "/healthz")
+    for path in public:
         json_of(person.http.get(path), 200)
 
 
@@ -360,8 +327,28 @@ def test_a_right_that_is_too_wide_is_a_fault(spoil: Callable[[dict[str, Any]], N
         allowed(Stack(template), "CollectFunction")
 
 
+def test_an_instances_keys_and_urls_are_out_of_every_functions_reach() -> None:
+    """Who could write them would enrol whom they like, for good."""
+    stack = Stack(load())
+    writes = {
+        use
+        for name in FUNCTIONS
+        for use in allowed(stack, name)
+        if use[1] == "InstancesTable.Arn" and use[0] != "dynamodb:GetItem"
+    }
+    assert writes == {("dynamodb:UpdateItem", "InstancesTable.Arn", "instance#last_used_at pk")}
+
+
+def test_every_role_has_the_boundary_that_is_wanted() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    for given, wanted in (({}, None), ({"PermissionsBoundary": boundary}, boundary)):
+        roles = Stack(load(), **given).of_type("AWS::IAM::Role").values()
+        assert {role.get("PermissionsBoundary") for role in roles} == {wanted}
+
+
 def test_each_function_has_a_role_of_its_own() -> None:
     stack = Stack(load())
     roles = {stack.function(name)["Role"] for name in FUNCTIONS}
-    assert roles == {f"{name}.Arn" for name in stack.of_type("AWS::IAM::Role")}
+    others = {"DeploymentRole.Arn"}  # CodeDeploy's
+    assert roles | others == {f"{name}.Arn" for name in stack.of_type("AWS::IAM::Role")}
     assert len(roles) == len(FUNCTIONS)

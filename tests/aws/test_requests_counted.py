@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 
+import pytest
+
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.tap import READS, Tap
 from tests.support.wire import RETURN_URL, MakeWire
@@ -24,6 +26,12 @@ class Count:
         reads = sum(call.action in READS for call in calls)
         by = Counter(f"{call.function} {call.action}" for call in calls)
         return len(calls) - reads, reads, by
+
+
+@pytest.fixture(autouse=True)
+async def used_before(wire: LambdaWire) -> None:
+    """That a key is used is written once an hour: now."""
+    await wire.open()
 
 
 async def test_a_login_by_pairing_code(wire: LambdaWire, tap: Tap) -> None:
@@ -77,3 +85,11 @@ async def test_no_page_but_the_logins_own_costs_a_request(wire: LambdaWire, tap:
         await wire.http.get(path)
     await wire.http.get("/auth/callback?state=x&code=c")
     assert count.asked()[:2] == (0, 0)
+
+
+async def test_the_use_of_a_key_is_written_once_an_hour(wire: LambdaWire, tap: Tap) -> None:
+    for later, writes in ((0, 2), (3599, 2), (3, 3)):
+        wire.clock.advance(later)
+        count = Count(tap)
+        await wire.open()
+        assert count.asked()[0] == writes

@@ -71,16 +71,15 @@ def test_each_route_goes_to_a_function_whose_app_serves_it(
             assert route in routes_of(made[name]), (route, name)
 
 
-@pytest.mark.parametrize("snap_start", ["None", "PublishedVersions"])
-def test_the_api_may_call_what_it_calls(template: dict[str, Any], snap_start: str) -> None:
-    stack = Stack(template, SnapStart=snap_start)
+def test_the_api_may_call_what_it_calls_and_that_is_the_alias(template: dict[str, Any]) -> None:
+    stack = Stack(template)
     called = {
-        one["IntegrationUri"].removesuffix(".Arn")
-        for one in stack.of_type("AWS::ApiGatewayV2::Integration").values()
+        one["IntegrationUri"] for one in stack.of_type("AWS::ApiGatewayV2::Integration").values()
     }
     allowed = {one["FunctionName"] for one in stack.of_type("AWS::Lambda::Permission").values()}
-    alias = ".Alias" if snap_start == "PublishedVersions" else ""
-    assert called == allowed == {f"{name}{alias}" for name in WEB}
+    assert called == allowed == {f"{name}.Alias" for name in WEB}
+    for name in WEB:
+        assert stack.function(name)["AutoPublishAlias"]
 
 
 def test_payloads_are_what_mangum_reads_and_timeouts_fit_the_longest_wait(
@@ -131,6 +130,18 @@ def test_the_issuer_is_the_address_at_which_the_api_answers(
     assert ("DnsTarget" in stack.outputs) == bool(parameters)
 
 
+@pytest.mark.parametrize("keeps", ["true", "false"])
+def test_the_apis_own_address_can_stay_beside_the_domain(
+    template: dict[str, Any], keeps: str
+) -> None:
+    stack = Stack(template, **DOMAIN, KeepApiAddress=keeps)
+    [api] = stack.of_type("AWS::ApiGatewayV2::Api").values()
+    assert api["DisableExecuteApiEndpoint"] == (keeps == "false")
+    old = "https://a1b2c3.execute-api.us-east-1.amazonaws.com" if keeps == "true" else ""
+    for name in WEB:
+        assert stack.environment(name)["OLD_PUBLIC_URL"] == old
+
+
 def test_every_setting_is_a_parameter_with_the_same_default(template: dict[str, Any]) -> None:
     environment = Stack(template).environment("CallbackFunction")
     assert unknown(environment) == []
@@ -169,6 +180,21 @@ def test_parameters_allow_what_settings_allow(
             ["Relay.example.com", "https://relay.example.com", "relay", "a..b", "a.b.", "a.b/"],
         ),
         ("CertificateArn", ["", DOMAIN["CertificateArn"]], ["arn:aws:iam::123456789012:user/x"]),
+        (
+            "PermissionsBoundary",
+            ["", "arn:aws:iam::123456789012:policy/org/boundary", "arn:aws:iam::aws:policy/X"],
+            ["boundary", "arn:aws:iam::123456789012:role/x"],
+        ),
+        (
+            "FrontSecretHash",
+            ["", "0" * 64, f"{'0' * 64},{'f' * 64}"],
+            ["secret", "0" * 63, "F" * 64, "0" * 64 + ","],
+        ),
+        (
+            "AlarmTopic",
+            ["", "arn:aws:sns:us-east-1:123456789012:on-call"],
+            ["on-call", "arn:aws:sns:us-east-1:123456789012:on-call.fifo"],
+        ),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a b@example.com"]),
     ],
 )
@@ -193,20 +219,17 @@ def refs(value: Any) -> set[str]:
     return found & set(load()["Parameters"])
 
 
-def test_with_snap_start_a_changed_setting_is_another_version(template: dict[str, Any]) -> None:
-    settings = refs(template["Globals"]["Function"])
-    longest = {
-        name: max(map(str, [one.get("MaxValue", ""), *one.get("AllowedValues", [])]), key=len)
-        for name, one in template["Parameters"].items()
-    }
+def test_a_changed_setting_is_another_version(template: dict[str, Any]) -> None:
+    """Or the alias would go on with the old one: SAM looks at the code and the template alone."""
+    keys = template["Resources"]["Keys"]["Properties"]
+    # Conditions name the first of these.
+    settings = refs(template["Globals"]["Function"]) | {"KeepApiAddress", "SnapStart"}
+    assert refs(keys["Settings"]) == settings
     for name in WEB:
         properties = template["Resources"][name]["Properties"]
-        assert refs(properties["VersionDescription"]) == settings
-        assert "VersionDescription" not in Stack(template).function(name)
-        stack = Stack(template, **(longest | {"SnapStart": "PublishedVersions"}))
-        # Lambda takes 256; the parameter's description promises 170 of them.
-        assert len(stack.function(name)["VersionDescription"]) <= 256 - 170
-    assert "170 characters" in template["Parameters"]["RegisteredClients"]["Description"]
+        assert properties["VersionDescription"] == {"Fn::GetAtt": ["Keys", "Digest"]}
+        # What is no part of a version.
+        assert refs(properties) - settings <= {"Canary", "CollectConcurrency"}
 
 
 @pytest.mark.parametrize(("given", "reserved"), [(0, None), (7, 7)])

@@ -14,7 +14,9 @@ Resources = dict[str, dict[str, Any]]
 # Of the variables of an access log those that can hold no part of a query; `$context.path` could,
 # for `%3F` in a path is a question mark.
 LOGGABLE = {
+    "error.message",
     "identity.sourceIp",
+    "integrationErrorMessage",
     "integrationStatus",
     "requestId",
     "responseLatency",
@@ -75,7 +77,9 @@ def test_tables_and_access_log(template: dict[str, Any]) -> None:
     assert faults_of_tables(template["Resources"]) == []
     [stage] = Stack(template).of_type("AWS::ApiGatewayV2::Stage").values()
     form = stage["AccessLogSettings"]["Format"]
-    assert set(json.loads(form)) >= {"address", "route", "status"}
+    assert set(json.loads(form)) >= {"address", "route", "status", "error", "integration_error"}
+    # The functions' lines have the same id as `correlation_id`, from the event.
+    assert json.loads(form)["request_id"] == "$context.requestId"
     assert "\n" not in form
 
 

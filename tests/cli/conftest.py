@@ -2,7 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opencode_relay import bundle
 
+from tests.cli.homes import Home
 from tests.cli.instances import Instances
 from tests.support.served import MakeServed, Served
 
@@ -40,3 +42,19 @@ def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instances]:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)[:64].replace("[", "(").replace("]", ")")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setattr(bundle, "read", lambda: b"// the plugin\n")
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def relay(instances: Instances) -> str:
+    return str(instances.served.url)
+
+
+@pytest.fixture
+def key(instances: Instances, name: str) -> str:
+    return str(instances.json("add", name)["key"])

@@ -46,7 +46,7 @@ class Spoiled:
 
 
 def _relay(
-    data: Path, enrolment: str = "open", trusted: str = "", wait: int = 0
+    data: Path, enrolment: str = "open", trusted: str = "", wait: int = 1
 ) -> Callable[[str], ASGIApp]:
     def make(url: str) -> ASGIApp:
         ring = Ring.fresh(0)
@@ -65,7 +65,7 @@ def _findings(make: Callable[[str], ASGIApp]) -> dict[str, tuple[bool | None, st
 
 
 def test_a_good_relay(tmp_path: Path) -> None:
-    found = _findings(_relay(tmp_path, wait=1))
+    found = _findings(_relay(tmp_path))
     assert {ok for ok, _ in found.values()} == {True}
     assert found["a held question"][1] == "held for 1 s"
     assert len(found) == 11
@@ -127,7 +127,7 @@ def _body(old: bytes, new: bytes) -> Callable[[Message], None]:
 def test_what_is_spoilt_is_found_and_named(
     tmp_path: Path, check: str, path: str, spoil: Callable[[Message], None], word: str
 ) -> None:
-    good = _relay(tmp_path, wait=1 if check == "a held question" else 0)
+    good = _relay(tmp_path)
     found = _findings(lambda url: Spoiled(good(url), path, spoil))
     ok, seen = found.pop(check)
     assert ok is False

@@ -91,9 +91,10 @@ def test_a_command_says_which_file_it_has_closed(
 def test_every_file_that_a_relay_makes_is_looked_at(home: Home) -> None:
     home.keys.rotate()
     enrol_first(home)
+    home.remember_url("https://relay.example")
     asyncio.run(home.store.list_instances())
     made = {path.name for path in home.data.iterdir()}
-    assert made == set(PRIVATE) - {"keys.new"}
+    assert made == set(PRIVATE) - {"keys.new", "opencode.json"}
 
 
 def test_a_file_whose_mode_cannot_be_changed_is_refused(
@@ -141,14 +142,14 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a full disk
     try:
         with pytest.raises(OSError, match="too large"):
-            _write_private(tmp_path / "opencode.json", "key")
+            _write_private(tmp_path / "instance.key", "key")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_in_place_of_the_entry_is_not_written_through(tmp_path: Path) -> None:
-    target, link = tmp_path / "target", tmp_path / "opencode.json"
+    target, link = tmp_path / "target", tmp_path / "instance.key"
     link.symlink_to(target)
     with pytest.raises(FileExistsError):
         _write_private(link, "key")
@@ -156,7 +157,7 @@ def test_a_link_in_place_of_the_entry_is_not_written_through(tmp_path: Path) -> 
 
 
 def enrol_first(home: Home) -> None:
-    _enrol_first(home, "https://relay.example", "workshop")
+    _enrol_first(home, "workshop")
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def test_of_two_first_starts_at_once_the_later_leaves_the_earliers_key(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = home.data / "opencode.json"
+    entry = home.first_key
 
     async def nobody_yet() -> list[Instance]:
         entry.write_text("the earlier's")
@@ -190,5 +191,5 @@ def test_a_key_whose_name_was_taken_meanwhile_is_not_kept(
 
     monkeypatch.setattr(home.store, "add_instance", taken)
     enrol_first(home)
-    assert not (home.data / "opencode.json").exists()
+    assert not home.first_key.exists()
     assert capsys.readouterr().out == ""

@@ -31,8 +31,10 @@ def test_a_renamed_instance_keeps_its_key_urls_and_logins(instances: Instances, 
     client = instances.client(added["key"])
     login = client.open()
     renamed = instances.json("rename", name, f"{name} 2")
-    del added["key"]
-    assert renamed == added | {"name": f"{name} 2"} == instances.listed(added["instance_id"])
+    assert added.pop("key")
+    assert added.pop("last_used_at") is None  # it has been since, by the login
+    assert renamed == instances.listed(added["instance_id"])
+    assert {**renamed, **added} == renamed | {"name": name}
     assert client.collect(login).status_code == 202
     client.open()
     assert "There is no instance" in instances.refused("update", name, "--new-key")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ HELD = 20  # seconds that no test here waits to the end
 
 def test_add_prints_id_and_key(instances: Instances, name: str) -> None:
     added = instances.json("add", name, "--return-url", URL)
-    assert set(added) == {"instance_id", "name", "return_urls", "created_at", "key"}
+    assert set(added) == {"instance_id", "name", "return_urls", "created_at", "last_used_at", "key"}
     assert (added["name"], added["return_urls"]) == (name, [URL])
 
 
@@ -26,6 +27,7 @@ def test_add_prints_them_for_people_too(instances: Instances, name: str) -> None
     assert status == 0
     assert "ocr_" in told
     assert "shown only this once" in told
+    assert f"`opencode-relay connect {instances.served.url}` asks for it" in told
 
 
 def test_a_running_serve_takes_a_new_key(instances: Instances, name: str) -> None:
@@ -52,6 +54,17 @@ def test_list_shows_who_is_enrolled(instances: Instances, name: str) -> None:
     assert instances.listed(added["instance_id"]) == added
     assert "first" in [i["name"] for i in instances.json("list")]
     assert added["instance_id"] in instances.run("list")[1]
+
+
+def test_list_shows_when_one_was_last_used(instances: Instances, name: str) -> None:
+    added = instances.json("add", name)
+    [row] = [line for line in instances.run("list")[1].splitlines() if added["instance_id"] in line]
+    assert "never" in row
+    began = int(time.time())
+    instances.client(added["key"]).open()
+    assert began <= instances.listed(added["instance_id"])["last_used_at"] <= time.time()
+    [row] = [line for line in instances.run("list")[1].splitlines() if added["instance_id"] in line]
+    assert "never" not in row
 
 
 @pytest.mark.parametrize("url", [IPV6_URL, LONG_URL], ids=["ipv6", "long"])

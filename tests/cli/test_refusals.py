@@ -82,7 +82,7 @@ def test_a_wrong_setting_is_refused_by_its_name(data: Path) -> None:
 def test_a_name_that_tells_nothing_is_refused(data: Path, name: str) -> None:
     told = refused("serve", "--port=0", "--data", data, "--name", name)
     assert "--name" in told
-    assert not (data / "opencode.json").exists()
+    assert not (data / "instance.key").exists()
 
 
 # The data directory
@@ -108,7 +108,7 @@ def test_a_full_disk_is_one_sentence(data: Path) -> None:
         check=False,
     )
     assert str(data) in sentence(done)
-    assert not (data / "opencode.json").exists()
+    assert not (data / "instance.key").exists()
 
 
 def test_a_damaged_key_ring_is_one_sentence(serve: MakeServed, data: Path) -> None:

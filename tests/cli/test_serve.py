@@ -1,13 +1,9 @@
 """`serve`: its first start, its later ones, and how it ends."""
 
-import json
-import os
-import pty
 import re
 import signal
 import socket
 import stat
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,7 @@ import pytest
 from opencode_relay import __version__
 
 from tests.support.ports import free_port
-from tests.support.served import COMMAND, Client, MakeServed, environment, run_here, until
+from tests.support.served import Client, MakeServed, run_here, until
 
 PUBLIC = "--public-url=https://relay.example"
 HELD = 20  # seconds that no test here waits to the end
@@ -42,14 +38,24 @@ def test_it_serves_on_loopback_under_its_own_url(serve: MakeServed) -> None:
     assert f"Its URL is {served.url}\n" in served.stdout
 
 
-def test_the_first_start_writes_the_plugins_entry(serve: MakeServed, data: Path) -> None:
+def test_the_first_start_keeps_the_first_instances_key(serve: MakeServed, data: Path) -> None:
     served = serve("--name=workshop")
-    assert served.entry == {
-        "$schema": "https://opencode.ai/config.json",
-        "plugin": [["opencode-relay", {"relay": served.url, "key": served.key}]],
-    }
-    assert str(data / "opencode.json") in served.stdout
-    assert "workshop" in served.stdout
+    assert served.key.startswith("ocr_")
+    assert f"“workshop”; its key is in {data / 'instance.key'}\n" in served.stdout
+
+
+def test_it_says_how_to_connect_until_the_key_was_used(serve: MakeServed, data: Path) -> None:
+    for _ in range(2):
+        served = serve(PUBLIC)
+        [line] = re.findall("^Next, .*: `(.*)`$", served.stdout, re.MULTILINE)
+        assert line.endswith(
+            f"opencode-relay connect https://relay.example --key-file {data / 'instance.key'}"
+        )
+        served.stop()
+    third = serve(PUBLIC)
+    Client(third, third.key).open()
+    third.stop()
+    assert "Next, " not in serve(PUBLIC).stdout
 
 
 def test_its_key_opens_logins(serve: MakeServed) -> None:
@@ -62,39 +68,17 @@ def test_everything_it_writes_is_for_its_owner_only(serve: MakeServed, data: Pat
     serve()
     assert mode(data) == 0o700
     modes = {path.name: mode(path) for path in data.iterdir()}
-    names = {"keys.json", "keys.lock", "opencode.json", "relay.db", "relay.db-shm", "relay.db-wal"}
+    names = {"instance.key", "keys.json", "keys.lock", "url"}
+    names |= {"relay.db", "relay.db-shm", "relay.db-wal"}
     assert modes == dict.fromkeys(names, 0o600)
 
 
-def test_off_a_terminal_the_key_is_printed_nowhere(serve: MakeServed) -> None:
+def test_its_key_is_printed_nowhere(serve: MakeServed) -> None:
     served = serve()
     Client(served, served.key).open()
     assert served.stop() == 0
     assert "ocr_" in served.key
     assert "ocr_" not in served.stdout + served.stderr
-
-
-def test_on_a_terminal_the_entry_is_printed_too(data: Path) -> None:
-    terminal, end = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, "serve", "--port=0", f"--data={data}"],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=end,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(end)
-    shown = ""
-    try:
-        while not (url := re.search(r"Its URL is (\S+)", shown)):
-            shown += os.read(terminal, 65536).decode()
-        httpx.get(f"{url[1]}/healthz", timeout=60)
-    finally:
-        process.terminate()
-        process.wait()
-        os.close(terminal)
-    entry = (data / "opencode.json").read_text()
-    assert entry.replace("\n", "\r\n") in shown
 
 
 def test_the_first_instance_is_named_after_the_host(serve: MakeServed) -> None:
@@ -124,13 +108,12 @@ def test_settings_come_from_the_environment_and_flags_win(serve: MakeServed) -> 
 def test_a_public_url_is_the_issuer(serve: MakeServed) -> None:
     served = serve(PUBLIC)
     assert discovery(served.url)["issuer"] == "https://relay.example"
-    assert served.entry["plugin"][0][1]["relay"] == "https://relay.example"
 
 
 # Later starts
 
 
-def test_a_second_start_enrols_nobody_and_keeps_the_key(serve: MakeServed, data: Path) -> None:
+def test_a_second_start_enrols_nobody_and_keeps_the_key(serve: MakeServed) -> None:
     first = serve()
     key = first.key
     assert first.stop() == 0
@@ -138,16 +121,15 @@ def test_a_second_start_enrols_nobody_and_keeps_the_key(serve: MakeServed, data:
     assert "Enrolled" not in second.stdout
     assert second.key == key
     Client(second, key).open()
-    assert json.loads((data / "opencode.json").read_text()) == second.entry
 
 
-def test_without_its_entry_a_known_relay_enrols_nobody_either(
+def test_without_that_file_a_known_relay_enrols_nobody_either(
     serve: MakeServed, data: Path
 ) -> None:
     serve().stop()
-    (data / "opencode.json").unlink()
+    (data / "instance.key").unlink()
     assert "Enrolled" not in serve().stdout
-    assert not (data / "opencode.json").exists()
+    assert not (data / "instance.key").exists()
 
 
 def test_a_login_survives_kill_9(serve: MakeServed) -> None:
@@ -179,7 +161,7 @@ def test_files_that_were_restored_for_everybody_are_closed_and_told(
     serve: MakeServed, data: Path
 ) -> None:
     serve().stop()
-    names = {"keys.json", "keys.lock", "opencode.json", "relay.db"}
+    names = {"instance.key", "keys.json", "keys.lock", "relay.db", "url"}
     for name in names:
         (data / name).chmod(0o644)
     second = serve()

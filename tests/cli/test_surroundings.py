@@ -137,4 +137,4 @@ def test_a_directory_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
         assert served.stdout
         told = [served.stdout.readline() for _ in range(4)]  # empty ones, where it has died
         served.terminate()
-    assert bytes(tmp_path) + b"/no\\udcff/opencode.json\n" in told[1]
+    assert bytes(tmp_path) + b"/no\\udcff/instance.key\n" in told[0]

@@ -22,6 +22,7 @@ from .stub import DISCOVERY, OPENED, Answer, StubRelay, sealed_for
         ({"jwks_uri": "https://evil.example/jwks"}, "jwks_uri"),
         ({"logins_endpoint": "https://relay.example.com:8443/v1/logins"}, "logins_endpoint"),
         ({"redirect_uri": None}, "redirect_uri"),
+        ({"client_metadata_uri": "https://evil.example/client"}, "client_metadata_uri"),
     ],
 )
 def test_discovery_is_believed_only_as_the_protocol_says(changed: dict[str, Any], why: str) -> None:

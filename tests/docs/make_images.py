@@ -1,6 +1,6 @@
 """Makes the screenshots of docs/sign-in.md: the relay's pages and the extension's options.
 
-uv run --with pillow python -m tests.docs.make_images
+uv run --group dev python -m tests.docs.make_images
 """
 
 import io
@@ -11,7 +11,7 @@ from opencode_relay.web.pages import About, Pages
 from PIL import Image  # type: ignore[import-not-found,unused-ignore]  # for this alone
 from playwright.sync_api import Locator, Playwright, sync_playwright
 
-from tests.docs.test_docs import ROOT
+from tests.docs.pages import ROOT
 from tests.extension.conftest import EXTENSION, id_of, save, status
 from tests.web.gallery import OPENED_AT
 

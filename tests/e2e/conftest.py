@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from tests.support.ports import free_port
 
-from .helpers import HELPER, PASTE
+from .helpers import HELPER, PASTE, TYPE
 from .idp import HOST, LOCALHOST, Idp, identity_provider
 from .opencode import USER, Opencode, label_is, opencode, pack
 from .outside import Outside
@@ -69,8 +69,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def ports() -> dict[str, int]:
-    relays_and_idps = ("relay", "locked-relay", "proxied", "returning", "tokens", "open", "locked")
-    return {name: free_port() for name in (*relays_and_idps, *FRONTS)}
+    relays = ("relay", "locked-relay", "asking-relay", "proxied", "returning", "tokens")
+    return {name: free_port() for name in (*relays, "open", "locked", *FRONTS)}
 
 
 @pytest.fixture(scope="package")
@@ -107,6 +107,16 @@ def relay(world: Path, ports: dict[str, int]) -> Iterator[Relay]:
 def locked_relay(world: Path, ports: dict[str, int]) -> Iterator[Relay]:
     port, home = ports["locked-relay"], world / "locked-relay"
     with relay_at(origin(port), port, home, registered=False) as one:
+        yield one
+
+
+@pytest.fixture(scope="package")
+def asking_relay(world: Path, ports: dict[str, int]) -> Iterator[Relay]:
+    """Its operator demands the stricter confirmation."""
+    port, home = ports["asking-relay"], world / "asking-relay"
+    with relay_at(
+        origin(port), port, home, registered=False, confirmation="completion_code"
+    ) as one:
         yield one
 
 
@@ -188,6 +198,18 @@ def carried_instance(shared_carried_instance: Opencode) -> Iterator[Opencode]:
     """Signs in by pairing code, and counts on a helper."""
     yield shared_carried_instance
     shared_carried_instance.forget()
+
+
+@pytest.fixture
+def asking_instance(
+    world: Path, plugin: Path, template: Path, asking_relay: Relay, locked_idp: Idp
+) -> Iterator[Opencode]:
+    """Is told the relay's code, and counts on a helper."""
+    options = {**asking_relay.options, "catcher": True}
+    home = world / "asking-instance"
+    with opencode(home, plugin, options, template, outside=locked_idp.outside) as served:
+        label_is(served, TYPE)
+        yield served
 
 
 @pytest.fixture(scope="package")

@@ -19,6 +19,7 @@ from .proxies import PASSWORD
 from .relays import RELAY
 
 HELPER = "with its extension or catcher"
+TYPE = "type the code its page shows"
 PASTE = "paste the failed page's address"
 
 

@@ -7,6 +7,8 @@
 //
 // It is reached through what ends TLS for it (outside.py).
 //
+// Of one's own gateways and of GitLab the provider is another such process, at other addresses.
+//
 // Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list), FORM_ACTION: where the pages'
 // Content-Security-Policy lets a form, and every redirect after it, lead.
 import { Provider } from 'oidc-provider'
@@ -30,7 +32,7 @@ const provider = new Provider(ISSUER, {
   // OpenAI's own paths: a client that does not ask for discovery finds them too.
   routes: { authorization: '/oauth/authorize', token: '/oauth/token' },
   pkce: { required: () => true },
-  scopes: ['openid', 'profile', 'email', 'offline_access'],
+  scopes: ['openid', 'profile', 'email', 'offline_access', 'api'],
   claims: { openid: ['sub', OPENAI], profile: ['name'], email: ['email', 'email_verified'] },
   conformIdTokenClaims: false,
   findAccount: (_ctx, account) => ({
@@ -48,7 +50,7 @@ const provider = new Provider(ISSUER, {
       defaultResource: () => 'https://api.openai.com/v1',
       useGrantedResource: () => true,
       getResourceServerInfo: () => ({
-        scope: 'openid profile email offline_access', accessTokenFormat: 'jwt',
+        scope: 'openid profile email offline_access api', accessTokenFormat: 'jwt',
       }),
     },
   },

@@ -43,8 +43,13 @@ def identity_provider(
     home: Path,
     certificate: Certificate,
     form_action: str = "*",
+    *,
+    host: str = HOST,
+    client_id: str = CLIENT_ID,
 ) -> Iterator[Idp]:
+    """Play ChatGPT, or whoever is at `host`."""
     log = home.with_suffix(".log")
+    issuer = f"https://{host}"
     with (
         running(
             ["node", f"{HERE}/idp.mjs"],
@@ -53,12 +58,12 @@ def identity_provider(
             ready=f"http://127.0.0.1:{port}/.well-known/openid-configuration",
             env={
                 "PORT": str(port),
-                "ISSUER": ISSUER,
-                "CLIENT_ID": CLIENT_ID,
+                "ISSUER": issuer,
+                "CLIENT_ID": client_id,
                 "REDIRECT_URIS": json.dumps(redirect_uris),
                 "FORM_ACTION": form_action,
             },
         ),
-        outside(certificate, {HOST: port}) as proxy,
+        outside(certificate, {host: port}) as proxy,
     ):
-        yield Idp(log, proxy)
+        yield Idp(log, proxy, issuer)

@@ -1,6 +1,7 @@
 """The real opencode web server with our packed plugin, and what it stores."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -52,11 +53,11 @@ class Opencode:
     home: Path
     log: Path
 
-    def account(self) -> dict[str, Any] | None:
+    def account(self, provider: str = "openai") -> dict[str, Any] | None:
         """What auth.json holds for the provider, if anything."""
         stored = self.home / ".local/share/opencode/auth.json"
         found = json.loads(stored.read_text()) if stored.exists() else {}
-        account: dict[str, Any] | None = found.get("openai")
+        account: dict[str, Any] | None = found.get(provider)
         return account
 
     def connected(self) -> bool:
@@ -77,19 +78,28 @@ class Opencode:
         )
         return answer.is_success
 
-    def prompt(self, text: str) -> str:
-        """Ask the provider's model, and return what it says."""
+    def prompt(self, text: str, provider: str = "openai", model: str = str(MODEL["id"])) -> str:
+        """Ask the provider's model, and return what it says, or the error that opencode shows."""
         with httpx.Client(base_url=self.url, timeout=120) as client:
             session = client.post("/session", json={}).raise_for_status().json()["id"]
             asked = {
-                "model": {"providerID": "openai", "modelID": MODEL["id"]},
+                "model": {"providerID": provider, "modelID": model},
                 "parts": [{"type": "text", "text": text}],
             }
             answer = client.post(f"/session/{session}/message", json=asked).raise_for_status()
-        return "".join(part.get("text", "") for part in answer.json()["parts"])
+        said = answer.json()
+        failed = said["info"].get("error")
+        if failed:
+            return str(failed["data"]["message"])
+        return "".join(part.get("text", "") for part in said["parts"])
 
-    def forget(self) -> None:
-        httpx.delete(f"{self.url}/auth/openai", timeout=30).raise_for_status()
+    def connect(self, mcp_server: str) -> None:
+        """Make it connect to an MCP server anew."""
+        httpx.post(f"{self.url}/mcp/{mcp_server}/connect", timeout=60).raise_for_status()
+
+    def forget(self, *providers: str) -> None:
+        for provider in providers or ("openai",):
+            httpx.delete(f"{self.url}/auth/{provider}", timeout=30).raise_for_status()
         self.dispose()
 
     def dispose(self) -> None:
@@ -117,28 +127,33 @@ def npm(*args: str) -> str:
 @contextmanager
 def opencode(
     home: Path,
-    plugin: Path,
+    plugin: Path | None,
     options: Mapping[str, object],
     template: Path | None = None,
     *,
     outside: Outside | None = None,
     port: int | None = None,
     password: str = "",
+    config: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Opencode]:
-    """Serve with the plugin; a `template` is a home whose installed packages are used again.
+    """Serve with the plugin; `config` is what opencode.json has besides.
 
-    Without an `outside` it reaches what this machine reaches.
+    A `template` is a home whose installed packages are used again. Without a plugin its home's
+    configuration is left as it is. Without an `outside` it reaches what this machine reaches.
     """
-    config = home / ".config/opencode"
-    if template and not config.exists():
+    folder = home / ".config/opencode"
+    if template and not folder.exists():
         for part in (".config", ".cache"):
             shutil.copytree(template / part, home / part, symlinks=True)
-    config.mkdir(parents=True, exist_ok=True)
-    entry = [f"opencode-relay@file:{plugin}", dict(options)]
-    (config / "opencode.json").write_text(json.dumps({"plugin": [entry]}))
+    folder.mkdir(parents=True, exist_ok=True)
+    if plugin:
+        entry = [f"opencode-relay@file:{plugin}", dict(options)]
+        (folder / "opencode.json").write_text(json.dumps({"plugin": [entry], **(config or {})}))
     models = home / "models.json"
     models.write_text(json.dumps(MODELS))
     env = {**QUIET, "OPENCODE_MODELS_PATH": str(models)} | (outside.environment if outside else {})
+    env |= environment or {}
     port = port or free_port()
     user = ""
     if password:
@@ -149,8 +164,8 @@ def opencode(
     ready = f"{served.url}/global/health"
     with running(argv, home=home, log=served.log, ready=ready, env=env):
         # The plugin is loaded with opencode's first instance, which this question makes.
-        labels = served.get("/provider/auth")["openai"]
-        assert any("relay" in one["label"] for one in labels), f"plugin not loaded: {labels}"
+        first = served.get("/provider/auth")["openai"][0]["label"]
+        assert not plugin or re.search("relay|paste", first), f"plugin not loaded: {first}"
         yield served
 
 

@@ -3,18 +3,21 @@
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from re import Pattern
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
 
+FIRST = re.compile("ChatGPT(:| via relay)")
 LOCALHOST_CALLBACK = re.compile(r"^http://localhost:1455/auth/callback\?")
 
 
 @dataclass(frozen=True)
 class Dialog:
-    """opencode's dialog "Connect OpenAI", once a way of signing in was chosen."""
+    """opencode's dialog "Connect OpenAI", or another's, once a way of signing in was chosen."""
 
     page: Page
+    provider: str = "OpenAI"
 
     @property
     def box(self) -> Locator:
@@ -38,7 +41,7 @@ class Dialog:
 
     def paste(self, text: str) -> None:
         self.box.get_by_role("textbox").fill(text)
-        with self.page.expect_response("**/provider/openai/oauth/callback"):
+        with self.page.expect_response("**/provider/*/oauth/callback"):
             self.box.get_by_role("button", name="Continue").click()
 
     def refuses(self, text: str) -> None:
@@ -46,10 +49,10 @@ class Dialog:
         expect(self.box.get_by_role("alert")).to_be_visible()
         expect(self.box.get_by_role("button", name="Continue")).to_be_enabled()
 
-    def closes_connected(self) -> None:
+    def closes_connected(self, provider: str = "") -> None:
         """The dialog goes away by itself, with opencode's word that it worked."""
         expect(self.box).to_have_count(0)
-        expect(self.page.get_by_text("OpenAI connected")).to_be_visible()
+        expect(self.page.get_by_text(f"{provider or self.provider} connected")).to_be_visible()
 
     def fails(self) -> None:
         expect(self.box.get_by_text("Authorization failed")).to_be_visible()
@@ -61,23 +64,37 @@ class Person:
     browser: BrowserContext
 
     def connect(self, opencode_url: str) -> Dialog:
-        """Settings, Providers, OpenAI, Connect, and the relay's way."""
-        dialog = self.choose(opencode_url, "via relay")
+        """Settings, Providers, OpenAI, Connect, and the plugin's first way."""
+        dialog = self.choose(opencode_url, FIRST)
         dialog.box.get_by_role("link", name="this link").wait_for()
         return dialog
 
-    def choose(self, opencode_url: str, method: str) -> Dialog:
+    def choose(self, opencode_url: str, method: str | Pattern[str]) -> Dialog:
         row = self.provider(opencode_url)
         row.get_by_role("button", name="Connect", exact=True).click()
         dialog = Dialog(row.page)
-        dialog.box.get_by_role("button", name=method).click()
+        dialog.box.get_by_role("button", name=method).first.click()
         return dialog
 
     def disconnect(self, opencode_url: str) -> None:
         self.provider(opencode_url).get_by_role("button", name="Disconnect").click()
 
-    def provider(self, opencode_url: str) -> Locator:
-        """OpenAI's row in opencode's settings."""
+    def provider(self, opencode_url: str, name: str = "OpenAI") -> Locator:
+        """A row in opencode's settings."""
+        page = self.providers(opencode_url)
+        return page.locator(".settings-v2-provider-row").filter(
+            has=page.get_by_text(name, exact=True)
+        )
+
+    def find(self, opencode_url: str, provider: str) -> Dialog:
+        """Settings, Providers, Show more providers, and one that is not of opencode's first."""
+        page = self.providers(opencode_url)
+        page.get_by_role("button", name="Show more providers").click()
+        dialog = Dialog(page)
+        dialog.box.get_by_text(provider, exact=True).click()
+        return dialog
+
+    def providers(self, opencode_url: str) -> Page:
         page = self.open(opencode_url)
         providers = page.get_by_role("tab", name="Providers")
         for _ in range(5):
@@ -87,9 +104,7 @@ class Person:
                 break
             page.reload()  # opencode may lose a click that comes while it starts, or break by it
         providers.click()
-        return page.locator(".settings-v2-provider-row").filter(
-            has=page.get_by_text("OpenAI", exact=True)
-        )
+        return page
 
     def open(self, link: str) -> Page:
         page = self.browser.new_page()

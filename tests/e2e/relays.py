@@ -26,19 +26,19 @@ class Relay:
 
     @property
     def options(self) -> dict[str, str]:
-        """The plugin options of the entry that `serve` wrote at its first start."""
-        entry = json.loads((self.data / "opencode.json").read_text())["plugin"][0]
-        options: dict[str, str] = entry[1]
-        return options
+        """The plugin's options, with the key that `serve` wrote down at its first start."""
+        return {"relay": self.issuer, "key": (self.data / "instance.key").read_text().strip()}
 
 
 @contextmanager
-def relay_at(public: str, port: int, home: Path, *, registered: bool = True) -> Iterator[Relay]:
+def relay_at(
+    public: str, port: int, home: Path, *, registered: bool = True, confirmation: str = ""
+) -> Iterator[Relay]:
     clients = [{"issuer": ISSUER, "client_id": CLIENT_ID}] if registered else []
     data = home / "data"
     options = [f"--port={port}", f"--public-url={public}", f"--data={data}", f"--name={home.name}"]
     log = home.with_suffix(".log")
-    env = {"RELAY_REGISTERED_CLIENTS": json.dumps(clients)}
+    env = {"RELAY_REGISTERED_CLIENTS": json.dumps(clients), "RELAY_CONFIRMATION": confirmation}
     ready = f"http://127.0.0.1:{port}/healthz"
     with running([str(RELAY), "serve", *options], home=home, log=log, ready=ready, env=env):
         yield Relay(public, data, log)

@@ -13,13 +13,13 @@ from playwright.sync_api import Browser, expect
 from tests.support.ports import free_port
 
 from .conftest import TIMEOUT, Meet, failed, leave_artifacts, numbers
-from .helpers import HELPER, PASTE, agree, catching, choose, chromium_with_extension, reads
+from .helpers import HELPER, PASTE, TYPE, agree, catching, choose, chromium_with_extension, reads
 from .idp import LOCALHOST, Idp
 from .opencode import Opencode
 from .outcome import never_signed_in, signed_in
 from .outside import Outside
 from .person import Person, decide, says
-from .processes import HERE
+from .processes import HERE, wait_until
 from .relays import RELAY, Relay
 from .sites import Site, Sites
 
@@ -83,23 +83,27 @@ def equip(
 
 
 def test_catch_and_type_the_relays_code(
-    meet: Meet, locked_instance: Opencode, locked_idp: Idp, locked_relay: Relay, tmp_path: Path
+    meet: Meet, asking_instance: Opencode, locked_idp: Idp, asking_relay: Relay, tmp_path: Path
 ) -> None:
     alice = meet("alice")
-    dialog = alice.connect(locked_instance.url)
-    expect(dialog.box).to_contain_text(PASTE)
-    with catching(locked_relay.issuer, tmp_path / "terminal") as catcher:
-        page = agree(alice, dialog.follow(), locked_relay.issuer)
+    dialog = alice.connect(asking_instance.url)
+    expect(dialog.box).to_contain_text(TYPE)
+    dialog.refuses("0000-0000")  # nothing is held yet: no try is used up
+    with catching(asking_relay.issuer, tmp_path / "terminal") as catcher:
+        page = agree(alice, dialog.follow(), asking_relay.issuer)
         catcher.says("Passed on: an answer for this relay. Go on in the browser.")
         (issued,) = [one for one in locked_idp.events("code") if one["account"] == alice.name]
         assert issued["code"] not in catcher.terminal.read_text()
     says(page, "Type this code into the instance")
     reads(page, "go back to the window where you began and type this code there")
-    never_signed_in(alice, locked_instance, locked_idp)
+    never_signed_in(alice, asking_instance, locked_idp)
 
-    dialog.paste(page.locator("code").inner_text())
+    code = page.locator("code").inner_text()
+    dialog.refuses("0000-0000" if code != "0000-0000" else "1111-1111")
+    wait_until(lambda: asking_instance.log_says("4 tries left"), "the log counts the tries")
+    dialog.paste(f" {code.lower().replace('-', '')} ")
     dialog.closes_connected()
-    signed_in(alice, locked_instance, locked_idp)
+    signed_in(alice, asking_instance, locked_idp)
 
 
 def test_catch_and_type_opencodes_code(

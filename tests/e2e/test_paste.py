@@ -10,7 +10,7 @@ from .idp import Idp
 from .opencode import Opencode
 from .outcome import never_signed_in, signed_in
 from .outside import Outside
-from .person import Dialog, Person, says
+from .person import Dialog, Person
 from .processes import wait_until
 from .relays import Relay
 
@@ -138,26 +138,6 @@ def test_paste_an_address_of_a_foreign_login(
     dialog.closes_connected()
     signed_in(alice, locked_instance, locked_idp)
     never_signed_in(mallory, locked_instance, locked_idp)
-
-
-def test_paste_the_completion_code_of_a_callback_carried_to_the_relay(
-    meet: Meet, locked_instance: Opencode, locked_idp: Idp, locked_relay: Relay
-) -> None:
-    alice = meet("alice")
-    dialog = alice.connect(locked_instance.url)
-    dialog.refuses("0000-0000")  # nothing is held yet: no try is used up
-    query = httpx.URL(address_of(alice, dialog)).query.decode()
-    page = alice.open(f"{locked_relay.issuer}/auth/callback?{query}")
-    says(page, "Type this code into the instance")
-    code = page.locator("code").inner_text()
-
-    dialog.refuses("0000-0000" if code != "0000-0000" else "1111-1111")
-    wait_until(lambda: locked_instance.log_says("4 tries left"), "the log counts the tries")
-    never_signed_in(alice, locked_instance, locked_idp)
-
-    dialog.paste(f" {code.lower().replace('-', '')} ")
-    dialog.closes_connected()
-    signed_in(alice, locked_instance, locked_idp)
 
 
 @pytest.mark.parametrize("first", ["alice", "bob"])

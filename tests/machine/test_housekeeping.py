@@ -200,6 +200,27 @@ async def test_a_fault_is_logged_and_the_chores_go_on(
     chores.cancel()
 
 
+async def test_a_fault_that_nobody_foresaw_is_told_and_the_chores_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "TICK", 0)
+    faults = [RuntimeError("the-secret")]
+
+    def broken_once() -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(house.chores, "_empty_log", broken_once)
+    with caplog.at_level(logging.ERROR):
+        chores = asyncio.create_task(house.chores.run())
+        await asyncio.sleep(0)
+        assert [record.getMessage() for record in caplog.records] == ["unhandled_exception"]
+        house.keyfile.rotate()
+        await asyncio.sleep(0)
+    assert kids(house.relay.keys) == {key.kid for key in house.keyfile.load().keys}
+    chores.cancel()
+
+
 def test_that_descriptors_have_run_out_is_said_once_a_minute(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

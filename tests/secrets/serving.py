@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -51,10 +50,8 @@ class Serve:
         return {file.name: file.read_bytes() for file in self.data.iterdir() if file.is_file()}
 
     def first_key(self) -> str:
-        """The first instance's key, which `DIR/opencode.json` holds for its operator."""
-        entry = json.loads((self.data / "opencode.json").read_text())
-        key: str = entry["plugin"][0][1]["key"]
-        return key
+        """The first instance's key, which `DIR/instance.key` holds for its operator."""
+        return (self.data / "instance.key").read_text().strip()
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -40,7 +40,7 @@ AUTHORIZATION_CODE = "canary-authorization+code/1"
 DESCRIPTION = "canary error description: the person's account is closed"
 SESSION = "canary-session-state"
 FIRST_KEY, RING = "the first instance's key", "the relay's own keys"
-HOMES = {"opencode.json": FIRST_KEY, "keys.json": RING}  # where the documentation says they are
+HOMES = {"instance.key": FIRST_KEY, "keys.json": RING}  # where the documentation says they are
 
 Canaries = dict[str, list[str]]
 
@@ -201,8 +201,8 @@ class TestWhatARelayLeavesBehind:
         self, left_behind: tuple[Canaries, list[dict[str, bytes]]]
     ) -> None:
         canaries, (while_it_ran, after) = left_behind
-        assert {"relay.db", "relay.db-wal", "keys.json", "opencode.json"} <= set(while_it_ran)
-        assert {"relay.db", "keys.json", "opencode.json"} <= set(after)
+        assert {"relay.db", "relay.db-wal", "keys.json", "instance.key"} <= set(while_it_ran)
+        assert {"relay.db", "keys.json", "instance.key"} <= set(after)
         assert all(values for values in canaries.values())
         events = [json.loads(line) for line in after["the output"].splitlines() if line[:1] == b"{"]
         assert {"debug", "info"} <= {event["level"] for event in events}
@@ -212,7 +212,7 @@ class TestWhatARelayLeavesBehind:
         # The sealed form may be there, and is: a search that finds nothing at all would be blind.
         held = while_it_ran["relay.db"] + while_it_ran["relay.db-wal"]
         assert b"eyJhbGciOiJFQ0RILUVTIi" in held
-        assert readable(canaries[FIRST_KEY][0], after["opencode.json"])
+        assert readable(canaries[FIRST_KEY][0], after["instance.key"])
         assert readable(canaries[RING][0], after["keys.json"])
 
     @pytest.mark.parametrize(

@@ -188,6 +188,56 @@ async def test_a_removed_instances_name_is_free_again(store: Store) -> None:
     await added(store)
 
 
+# When a key was last used
+
+HOUR = 3600
+
+
+async def used(store: Store, instance: Instance, at: float) -> bool:
+    return await store.note_use(instance.id, at, at - HOUR)
+
+
+async def used_at(store: Store, instance: Instance) -> float | None:
+    found = await store.get_instance(instance.id)
+    assert found
+    return found.last_used_at
+
+
+async def test_a_use_is_written_and_after_it_none_for_an_hour(store: Store) -> None:
+    instance, other = await added(store), await added(store, "other")
+    assert await used_at(store, instance) is None
+    assert await used(store, instance, NOW + 0.5)
+    assert not await used(store, instance, NOW + HOUR)
+    assert await used_at(store, instance) == NOW + 0.5
+    assert await used(store, instance, NOW + HOUR + 0.5)
+    assert await store.get_instance(instance.id) == replace(instance, last_used_at=NOW + HOUR + 0.5)
+    assert await store.get_instance(other.id) == other
+    assert {one.last_used_at for one in await store.list_instances()} == {NOW + HOUR + 0.5, None}
+
+
+async def test_of_two_uses_at_once_one_is_written(open_store: OpenStore) -> None:
+    one, two = open_store(), open_store()
+    instance = await added(one)
+    found = await asyncio.gather(used(one, instance, NOW), used(two, instance, NOW))
+    assert sorted(found) == [False, True]
+
+
+async def test_a_use_is_in_the_way_of_no_change_and_outlives_it(store: Store) -> None:
+    instance = await added(store)
+    assert await used(store, instance, NOW)
+    assert await store.replace_instance(named(instance, "new"))
+    assert await store.get_instance(instance.id) == replace(
+        instance, name="new", version=2, last_used_at=NOW
+    )
+
+
+async def test_a_use_of_a_removed_instance_brings_it_not_back(store: Store) -> None:
+    instance = await added(store)
+    await store.remove_instance(instance.id)
+    assert not await used(store, instance, NOW)
+    assert await store.get_instance(instance.id) is None
+
+
 # Counters
 
 THIS = range(MINUTE, MINUTE + 1)

@@ -110,13 +110,33 @@ def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
     second.close()
 
 
+def test_the_file_of_an_older_relay_is_brought_up(tmp_path: Path) -> None:
+    instance, login = an_instance(), a_full_login()
+    first = SQLiteStore(tmp_path)
+    asyncio.run(first.add_instance(instance))
+    asyncio.run(first.create(login))
+    first.close()
+    raw = sqlite3.connect(tmp_path / "relay.db")
+    raw.execute("ALTER TABLE instances DROP COLUMN last_used_at")
+    raw.execute("PRAGMA user_version=1")
+    raw.close()
+    for _ in range(2):
+        again = SQLiteStore(tmp_path)
+        assert asyncio.run(again.get_instance(instance.id)) == instance
+        assert asyncio.run(again.get(login.id)) == login
+        again.close()
+    raw = sqlite3.connect(tmp_path / "relay.db")
+    assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+    raw.close()
+
+
 def test_the_file_of_a_newer_relay_is_refused_and_left_alone(tmp_path: Path) -> None:
     SQLiteStore(tmp_path).close()
     raw = sqlite3.connect(tmp_path / "relay.db")
-    raw.execute("PRAGMA user_version=2")
+    raw.execute("PRAGMA user_version=99")
     with pytest.raises(StoreUnavailable, match="written by a newer opencode-relay"):
         SQLiteStore(tmp_path)
-    assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+    assert raw.execute("PRAGMA user_version").fetchone() == (99,)
     raw.close()
 
 

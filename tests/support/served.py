@@ -136,13 +136,9 @@ class Served:
         return [json.loads(line) for line in self.stderr.splitlines()]
 
     @property
-    def entry(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.data / "opencode.json").read_text())
-        return found
-
-    @property
     def key(self) -> str:
-        return str(self.entry["plugin"][0][1]["key"])
+        """The first instance's, which its first start wrote down."""
+        return (self.data / "instance.key").read_text().strip()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask the process to end, and return its exit status."""

@@ -1,12 +1,14 @@
 """What costs its sender nothing but a connection, over real sockets."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from opencode_relay.machine import server
 
+from tests.threats.conftest import Make
 from tests.threats.world import World, bearer, listening, loopback, until
 
 SHORT = 0.5  # seconds instead of DEADLINE
@@ -67,3 +69,26 @@ class TestPlacesHeldByConnectionsThatSendNothing:
             assert not waiting.done()
             await world.press(await world.callback(login), code=login.pairing_code)
             assert (await waiting).status_code == 200
+
+
+class TestWhoLeavesBehindAPipelinedRequest:
+    """Ours: it was noticed after 20 s, by error lines in the log that any stranger could cause."""
+
+    async def test_the_place_is_free_at_once(
+        self, make_world: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = await make_world(max_wait=3600)
+        login = await world.open()
+        key = f"Authorization: Bearer {login.verifier}"
+        waits = f"GET /v1/logins/{login.id}/response?wait=3600 HTTP/1.1\r\n{key}\r\n\r\n"
+        listener, _ = loopback()
+        async with listening(world.app, listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(waits.encode() + b"GET /healthz HTTP/1.1\r\n\r\n" * 2)
+            await until(lambda: len(world.relay.bells) == 1)
+            writer.transport.abort()
+            for _ in range(PATIENCE * 20):
+                if len(world.relay.bells):
+                    await asyncio.sleep(0.05)
+            assert len(world.relay.bells) == 0
+        assert [one for one in caplog.records if one.levelno > logging.INFO] == []

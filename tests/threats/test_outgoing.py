@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 
+import httpx
 import pytest
+from opencode_relay.cli.doctor.checks import carry_out
+from opencode_relay.cli.doctor.mcp import McpExamination
 from opencode_relay.client import AsyncClient, ClientError
 
 from tests.threats.world import CODE, World, code_on, listening, loopback
@@ -39,3 +42,64 @@ class TestSecretsForALoopbackRelaySentThroughAProxy:
                     code = (await client.wait(login, 10))["code"]
                     await client.finish(login)
         assert (through, code) == (0, CODE)
+
+
+LOCAL = "http://127.0.0.1:8500"
+PUBLIC = "https://mcp.example"
+
+
+class TestAServerElsewhereUsesWhoLooksAtIt:
+    """`doctor --mcp` asks from inside a network, and sends what it was given."""
+
+    def asked(self, **more: object) -> list[httpx.Request]:
+        """Look at a public MCP server; `more` is what its documents say otherwise."""
+        said = {
+            "resource": f"{PUBLIC}/mcp",
+            "authorization_servers": [PUBLIC],
+            "authorization_endpoint": f"{PUBLIC}/authorize",
+            "token_endpoint": f"{PUBLIC}/token",
+            "registration_endpoint": f"{PUBLIC}/register",
+            "client_id": "c",
+            "registration_access_token": "the-token",
+            **more,
+        }
+        asked = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request)
+            if request.url.path == "/mcp":
+                return httpx.Response(401)
+            if (moved := more.get(request.url.path)) is not None:
+                return httpx.Response(307, headers={"Location": str(moved)})
+            return httpx.Response(200, json=said)
+
+        with httpx.Client(transport=httpx.MockTransport(answer)) as web:
+            examined = McpExamination(web, f"{PUBLIC}/mcp", None)
+            list(carry_out(examined.checks(), needed=examined.needed))
+        return asked
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"authorization_servers": [LOCAL]},
+            {"authorization_endpoint": f"{LOCAL}/"},
+            {"registration_endpoint": f"{LOCAL}/v1/agent/service/register"},
+            {"registration_client_uri": f"{LOCAL}/"},
+            {"registration_endpoint": "https://localhost/register"},
+            {"/.well-known/oauth-authorization-server": f"{LOCAL}/"},
+        ],
+    )
+    def test_it_reaches_nothing_on_this_machine(self, more: dict[str, object]) -> None:
+        asked = self.asked(**more)
+        assert {request.url.host for request in asked} == {"mcp.example"}
+
+    @pytest.mark.parametrize("path", ["/register", "/authorize"])
+    def test_it_sends_nothing_on_to_others(self, path: str) -> None:
+        asked = self.asked(**{path: "https://elsewhere.example/"})
+        assert {request.url.host for request in asked} == {"mcp.example"}
+
+    def test_a_clients_token_goes_to_who_gave_it(self) -> None:
+        asked = self.asked(registration_client_uri="https://elsewhere.example/c")
+        assert "elsewhere.example" not in {request.url.host for request in asked}
+        asked = self.asked(registration_client_uri=f"{PUBLIC}/c")
+        assert (asked[-1].method, str(asked[-1].url)) == ("DELETE", f"{PUBLIC}/c")

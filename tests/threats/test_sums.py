@@ -40,6 +40,14 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
         statuses = [(await ask(world, address)).status_code for address in clothes]
         assert statuses == [201, 201, 429]
 
+    async def test_a_network_of_its_own_does_not_bind_all_of_ipv4_together(
+        self, make_world: Make
+    ) -> None:
+        world = await make_world(enrolment="open", address_limit=1)
+        others = [f"64:ff9b:1:fffe::{n:x}:7107" for n in (0xCB00, 0xCB01, 0xCB01)]
+        statuses = [(await ask(world, address)).status_code for address in others]
+        assert statuses == [201, 201, 429]
+
     async def test_one_network_does_not_use_up_the_sites_limit(self, make_world: Make) -> None:
         world = await make_world(enrolment="open", address_limit=2)
         for _ in range(20):

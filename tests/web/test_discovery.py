@@ -10,6 +10,7 @@ from opencode_relay.login import Confirmation
 from tests.support.clock import Clock
 from tests.support.wire import ISSUER, MakeWire, Wire, check_problem
 
+CLIENT_ID = f"{ISSUER}/oauth/client"
 CLIENTS = ({"issuer": "https://idp.example", "client_id": "opencode"},)
 
 
@@ -37,6 +38,7 @@ async def test_discovery_says_all_that_the_protocol_lists(make_wire: MakeWire) -
         "response_encryption_alg_values_supported": ["ECDH-ES"],
         "response_encryption_enc_values_supported": ["A256GCM"],
         "registered_clients": list(CLIENTS),
+        "client_metadata_uri": CLIENT_ID,
         "version": __version__,
     }
 
@@ -51,15 +53,42 @@ async def test_a_demanded_completion_code_is_the_only_way_offered(make_wire: Mak
     assert found["confirmations_supported"] == ["completion_code"]
 
 
-@pytest.mark.parametrize("path", ["opencode-relay", "jwks.json"])
-async def test_what_is_well_known_may_be_cached_five_minutes(wire: Wire, path: str) -> None:
-    answer = await wire.http.get(f"/.well-known/{path}")
+@pytest.mark.parametrize(
+    "path", ["/.well-known/opencode-relay", "/.well-known/jwks.json", "/oauth/client"]
+)
+async def test_what_never_changes_much_may_be_cached_five_minutes(wire: Wire, path: str) -> None:
+    answer = await wire.http.get(path)
     assert answer.headers["cache-control"] == "public, max-age=300"
 
 
 async def test_discovery_does_not_believe_the_host_header(wire: Wire) -> None:
     answer = await wire.http.get("/.well-known/opencode-relay", headers={"Host": "evil.example"})
     assert "evil.example" not in answer.text
+
+
+async def test_the_clients_metadata_is_what_the_draft_asks_for(wire: Wire) -> None:
+    """A client ID that is the document's own URL, no secret, less than 5 kB, status 200 itself."""
+    answer = await wire.http.get("/oauth/client", headers={"Host": "evil.example"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert len(answer.content) < 5000
+    assert answer.json() == {
+        "client_id": CLIENT_ID,
+        "client_name": "opencode (via relay)",
+        "client_uri": ISSUER,
+        "redirect_uris": [f"{ISSUER}/auth/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    }
+
+
+async def test_without_https_there_is_no_clients_metadata(make_wire: MakeWire) -> None:
+    url = "http://127.0.0.1:8787"
+    wire = make_wire(public_url=url)
+    assert "client_metadata_uri" not in await discovery(wire)
+    answer = await wire.http.get("/oauth/client")
+    assert (answer.status_code, answer.json()["type"]) == (404, f"{url}/problems/not-found")
 
 
 async def jwks(wire: Wire) -> list[dict[str, str]]:

@@ -18,6 +18,7 @@ from tests.support.wire import (
 PATHS = {
     "/.well-known/opencode-relay": {"GET"},
     "/.well-known/jwks.json": {"GET"},
+    "/oauth/client": {"GET"},
     "/healthz": {"GET"},
     "/v1/logins": {"POST"},
     "/v1/logins/x": {"DELETE"},
@@ -45,7 +46,17 @@ def check(answer: httpx.Response, path: str, status: int, slug: str, title: str)
 # 404
 
 
-UNKNOWN = ["/", "/v1", "/v1/logins/x/y", "/auth", "/auth/nothing", "/authx", "//v1/logins", "/é"]
+UNKNOWN = [
+    "/",
+    "/oauth",
+    "/v1",
+    "/v1/logins/x/y",
+    "/auth",
+    "/auth/nothing",
+    "/authx",
+    "//v1/logins",
+    "/é",
+]
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
@@ -70,7 +81,7 @@ async def test_a_browser_gets_a_page_at_any_path_but_the_apis(wire: Wire, path: 
     check_page(await wire.http.get(path, headers=HTML), *NO_PAGE)
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/logins", "/healthz/", "/.well-known/jwks"])
+@pytest.mark.parametrize("path", ["/v1/x", "/v1/logins", "/healthz/", "/oauth/x", "/.well-known/x"])
 async def test_the_apis_errors_are_problems_whatever_is_accepted(wire: Wire, path: str) -> None:
     answer = await wire.http.get(path, headers=HTML)
     assert answer.headers["content-type"] == ("application/problem+json")
@@ -193,7 +204,7 @@ HSTS = "strict-transport-security"
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_every_answer_has_the_headers_of_all(wire: Wire, path: str, method: str) -> None:
     answer = await wire.http.request(method, path)
-    cacheable = path.startswith("/.well-known/") and answer.status_code == 200
+    cacheable = path.startswith(("/.well-known/", "/oauth/")) and answer.status_code == 200
     assert answer.headers["cache-control"] == ("public, max-age=300" if cacheable else "no-store")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers[HSTS] == "max-age=600"

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64decode
 
 import httpx
 import pytest
+from opencode_relay.errors import StoreUnavailable
 from opencode_relay.login import Confirmation
 
 from tests.support.clock import Clock
@@ -139,6 +140,39 @@ async def test_a_key_is_required_where_enrolment_is_closed(wire: Wire) -> None:
     answer = await post_with(wire, None)
     check_problem(answer, 401, "instance-key-required")
     assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def used_at(wire: Wire) -> float | None:
+    assert wire.instance
+    found = await wire.store.get_instance(wire.instance.id)
+    assert found
+    return found.last_used_at
+
+
+async def test_that_a_key_is_used_is_written_once_an_hour(wire: Wire, clock: Clock) -> None:
+    assert await used_at(wire) is None
+    began = clock.now
+    for later, written in ((0, began), (3599, began), (1, began + 3600), (60, began + 3600)):
+        clock.advance(later)
+        await wire.open()
+        assert await used_at(wire) == written
+
+
+async def test_a_refused_key_is_not_used(wire: Wire) -> None:
+    assert wire.instance
+    of_its_id = wire.instance.with_new_key(0)[1].reveal()
+    check_problem(await post_with(wire, f"Bearer {of_its_id}"), 401, "instance-key-invalid")
+    assert await used_at(wire) is None
+
+
+async def test_a_login_is_opened_though_its_keys_use_cannot_be_written(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> bool:
+        raise StoreUnavailable("a full disk")
+
+    monkeypatch.setattr(wire.store, "note_use", fail)
+    await wire.open()
 
 
 async def revoked(wire: Wire) -> str:

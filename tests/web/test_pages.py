@@ -275,6 +275,15 @@ class TestNames:
             html("confirm", about(provider=None)).text
         )
 
+    def test_an_mcp_servers_name_and_host_read_well(self) -> None:
+        linear = about(provider="Linear (mcp.linear.app)")
+        wanted = "You have signed in with Linear (mcp.linear.app). Now workshop-server asks to use "
+        assert wanted in html("confirm", linear).text
+        wanted = "You have signed in with Linear (mcp.linear.app). To let workshop-server use your "
+        assert wanted in html("completion", linear).text
+        wanted = "Signing in with Linear (mcp.linear.app) did not work. The sign-in was refused "
+        assert wanted in html("idp-error", linear).text
+
     def test_sentences_use_the_registered_name(self) -> None:
         page = html("refusal-LOGIN_OVER")
         assert "Look at workshop-server." in page.text

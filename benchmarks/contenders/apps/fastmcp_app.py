@@ -2,10 +2,10 @@
 
 import os
 
-from fastmcp import FastMCP  # type: ignore[import-not-found]
-from fastmcp.server.auth.oauth_proxy import OAuthProxy  # type: ignore[import-not-found]
-from fastmcp.server.auth.providers.jwt import StaticTokenVerifier  # type: ignore[import-not-found]
-from key_value.aio.stores.memory import MemoryStore  # type: ignore[import-not-found]
+from fastmcp import FastMCP
+from fastmcp.server.auth.oauth_proxy import OAuthProxy
+from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+from key_value.aio.stores.memory import MemoryStore
 
 proxy = OAuthProxy(
     upstream_authorization_endpoint="https://idp.example/authorize",

@@ -18,7 +18,9 @@ import os
 import random
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -36,6 +38,7 @@ from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
+from .front import Front
 from .log import CloudWatchLog
 from .metrics import EMFMetrics
 
@@ -52,12 +55,6 @@ _CLIENT = Config(
     # botocore's own is put together anew for each request, a tenth of the request's CPU.
     user_agent=f"opencode-relay/{__version__}",
 )
-_MALFORMED: Event = {
-    "statusCode": 400,
-    "headers": {"cache-control": "no-store", "content-type": "text/plain"},
-    "body": "The request's body is not what its encoding says.",
-}
-
 
 _SESSION = boto3.Session()  # one, for it reads botocore's data
 
@@ -65,6 +62,11 @@ _SESSION = boto3.Session()  # one, for it reads botocore's data
 def client(service: str) -> Any:
     """Make a low-level client."""
     return _SESSION.client(service, config=_CLIENT)
+
+
+def _refused(status: int, sentence: str) -> Event:
+    headers = {"cache-control": "no-store", "content-type": "text/plain"}
+    return {"statusCode": status, "headers": headers, "body": sentence}
 
 
 class Function:
@@ -78,6 +80,7 @@ class Function:
         self._log = CloudWatchLog(settings.log_level)
         ssm = client("ssm") if purposes else None
         parameters = KeyParameters(ssm, os.environ.get("KEYS_PATH", ""))
+        self._front = Front(os.environ.get("FRONT_SECRET_HASH", ""))
         self._metrics = EMFMetrics()
         self._keys = Keys(lambda: parameters.load(purposes))
         self._keys_at: float | None = None
@@ -86,19 +89,33 @@ class Function:
             logins=os.environ["LOGINS_TABLE"],
             instances=os.environ["INSTANCES_TABLE"],
         )
-        relay = Relay(settings, store, self._keys, events=Events(self._metrics), poll=retry_after)
-        self._app = Mangum(cast("Any", make(relay)), lifespan="off")
+        events = Events(self._metrics)
+
+        def app(url: str) -> Mangum:
+            its = replace(settings, public_url=url)
+            relay = Relay(its, store, self._keys, events=events, poll=retry_after)
+            return Mangum(cast("Any", make(relay)), lifespan="off")
+
+        self._app = app(settings.public_url)
+        # The address from before the relay had a domain may stay for a while. Each is an issuer
+        # of its own, or logins and instances of the old one would end.
+        old = os.environ.get("OLD_PUBLIC_URL")
+        self._old = {urlsplit(old).hostname: app(old)} if old else {}
         asyncio.set_event_loop(asyncio.new_event_loop())
         gc.freeze()  # what is there stays: no collection has to look at it again
         gc.enable()
 
     def __call__(self, event: Event, context: object) -> Event:
         self._log.begin(event, context)
+        if not self._front.passes(event):
+            return _refused(403, "This relay answers only to what stands before it: its front.")
         self._refresh()
         try:
-            answer: Event = self._app(event, context)  # type: ignore[arg-type]
+            # Which of the API's own names was asked; Host is the caller's to write.
+            name = event.get("requestContext", {}).get("domainName")
+            answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
         except ValueError:  # base64 that is none: API Gateway makes good ones
-            return _MALFORMED
+            return _refused(400, "The request's body is not what its encoding says.")
         finally:
             self._metrics.flush()
         return _tidy(event, answer)

@@ -40,9 +40,8 @@ class CloudWatchLog:
         root.handlers = [self._logger.registered_handler]
         root.setLevel(level.upper())
         logging.getLogger("botocore").setLevel(logging.WARNING)
-        # It would log an exception with its words, which could hold a secret.
-        logging.getLogger("mangum").disabled = True
-        logging.getLogger("mangum.http").disabled = True
+        # At `info` it logs each path, with ids of logins.
+        logging.getLogger("mangum").setLevel(logging.ERROR)
 
     def begin(self, event: dict[str, Any], context: Any) -> None:
         """Name the request in every line from now on, and no earlier one."""

@@ -1,4 +1,4 @@
-"""The command line: `opencode-relay serve | demo | doctor | catch | instances | keys`."""
+"""The command line: `opencode-relay COMMAND`, each in the module of its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from opencode_relay.errors import RelayError
 
 from .shown import as_text
 
-COMMANDS = ("serve", "demo", "doctor", "catch", "instances", "keys")
+COMMANDS = (
+    *("serve", "connect", "status", "disconnect"),
+    *("demo", "doctor", "catch", "instances", "keys"),
+)
 
 
 def _version(wanted: bool) -> None:
@@ -38,7 +41,6 @@ def command_line(*commands: str) -> typer.Typer:
         help="Carries an OAuth authorization code to an instance that cannot receive the redirect.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
     )
     app.callback()(_options)
     for name in commands:

@@ -11,7 +11,7 @@ import typer
 
 from opencode_relay import program
 from opencode_relay.errors import ConfigError
-from opencode_relay.files import make_private
+from opencode_relay.files import make_private, open_private
 from opencode_relay.keys.file import KeyFile
 from opencode_relay.settings import Settings
 from opencode_relay.stores.sqlite import SQLiteStore
@@ -50,6 +50,20 @@ class Home:
         self.repaired = make_private(data)
         self.store = SQLiteStore(data)
         self.keys = KeyFile(data)
+        self.first_key = data / "instance.key"
+        self._url = data / "url"
+
+    def remember_url(self, url: str) -> None:
+        """Keep the relay's public URL for commands that name it."""
+        if self.url != url:
+            with os.fdopen(open_private(self._url), "w", encoding="utf-8") as file:
+                file.truncate()
+                file.write(url)
+
+    @property
+    def url(self) -> str | None:
+        """The relay's public URL, once `serve` has run."""
+        return (self._url.read_text("utf-8") or None) if self._url.exists() else None
 
 
 def relay_of(data: str | None, stack: str | None) -> Home | Stack:

@@ -39,7 +39,8 @@ def add(
     as_json: AsJSON = False,
 ) -> None:
     """Enrol an instance and show its key."""
-    store = relay_of(data, stack).store
+    relay = relay_of(data, stack)
+    store = relay.store
     instance, key = Instance.enrol(name, return_url or [], time.time())
 
     async def enrol() -> bool:
@@ -49,6 +50,9 @@ def add(
     if not asyncio.run(enrol()):
         raise NameTaken(name)
     _show(instance, key, as_json)
+    if not as_json:
+        url = relay.url or "RELAY_URL"
+        print(f"On its machine `opencode-relay connect {url}` asks for it.")
 
 
 @app.command()
@@ -103,8 +107,11 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
     if as_json:
         print(json.dumps([_public(instance) for instance in found]))
         return
-    rows = [[one.id, _day(one.created_at), one.name, one.return_urls] for one in found]
-    print_table(["ID", "Enrolled (UTC)", "Name", "Return URLs"], rows)
+    rows = [
+        [one.id, _day(one.created_at), _day(one.last_used_at), one.name, one.return_urls]
+        for one in found
+    ]
+    print_table(["ID", "Enrolled (UTC)", "Last used (UTC)", "Name", "Return URLs"], rows)
 
 
 @app.command()
@@ -174,6 +181,7 @@ def _public(instance: Instance) -> dict[str, Any]:
         "name": instance.name,
         "return_urls": list(instance.return_urls),
         "created_at": int(instance.created_at),
+        "last_used_at": None if instance.last_used_at is None else int(instance.last_used_at),
     }
 
 
@@ -183,12 +191,12 @@ def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
         print(json.dumps(shown))
         return
     for name, value in shown.items():
-        if name != "created_at":
+        if name not in ("created_at", "last_used_at"):
             text = " ".join(value) if isinstance(value, list) else value
             print(f"{name:12} {as_text(text)}")
     if key:
         print(_KEY_NOTE)
 
 
-def _day(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(when))
+def _day(when: float | None) -> str:
+    return "never" if when is None else time.strftime("%Y-%m-%d %H:%M", time.gmtime(when))

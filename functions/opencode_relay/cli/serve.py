@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,15 +14,16 @@ from typing import Annotated
 
 import typer
 
-from opencode_relay import __version__, addresses, settings
-from opencode_relay.errors import ConfigError
+from opencode_relay import __version__, addresses, program, settings
+from opencode_relay.errors import ConfigError, Refused
 from opencode_relay.events import Events, log_to_stderr
-from opencode_relay.instances import Instance
+from opencode_relay.instances import Instance, instance_id_of
 from opencode_relay.keys.held import Keys
 from opencode_relay.machine.housekeeping import Housekeeping
 from opencode_relay.machine.listener import address, listening
 from opencode_relay.machine.server import run
 from opencode_relay.relay import Relay
+from opencode_relay.secret import Secret
 from opencode_relay.settings import Settings
 
 from .home import Data, Home
@@ -66,12 +65,14 @@ def serve(
             )
         keys = Keys(home.keys.load)
         keys.refresh()
-        _enrol_first(home, config.public_url, name)
+        _enrol_first(home, name)
+        home.remember_url(config.public_url)
         events = Events()
         relay = Relay(config, home.store, keys, events=events)
         stop_metrics = _serve_metrics(relay, events, config.metrics_port)
         print(f"opencode-relay {__version__} listens on {address(listener)}", flush=True)
         print(f"Its URL is {config.public_url}", flush=True)
+        _say_next(home, config.public_url)
         try:
             run(relay, Housekeeping(relay, home.store, home.keys), listener)
         finally:
@@ -105,29 +106,36 @@ def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None
         ) from None
 
 
-def _enrol_first(home: Home, public_url: str, name: str | None) -> None:
-    """On the first start, enrol an instance and write the plugin's entry, with its key."""
-    path = home.data / "opencode.json"
+def _enrol_first(home: Home, name: str | None) -> None:
+    """On the first start, enrol an instance and keep its key where its opencode can read it."""
+    path = home.first_key
     if path.exists() or asyncio.run(home.store.list_instances()):
         return
     try:
         instance, key = Instance.enrol(name or socket.gethostname(), [], time.time())
     except ConfigError as wrong:
         raise ConfigError(f"{wrong} Give the first instance a name with --name.") from None
-    plugin = ["opencode-relay", {"relay": public_url, "key": key.reveal()}]
-    entry = json.dumps({"$schema": "https://opencode.ai/config.json", "plugin": [plugin]}, indent=2)
     # Written before it is enrolled: a key that nobody could keep would be of no use.
     try:
-        _write_private(path, entry + "\n")
+        _write_private(path, key.reveal() + "\n")
     except FileExistsError:
         return
     if not asyncio.run(home.store.add_instance(instance)):
         path.unlink()
         return
-    print(f"Enrolled the first instance, “{instance.name}”.")
-    print(f"Its entry for opencode.json, with its key, is in {path}")
-    if sys.stdout.isatty():  # elsewhere a log would keep the key
-        print(entry)
+    print(f"Enrolled the first instance, “{instance.name}”; its key is in {path}")
+
+
+def _say_next(home: Home, public_url: str) -> None:
+    """Say how the first instance is connected, until it is."""
+    try:
+        its = instance_id_of(Secret(home.first_key.read_text("utf-8").strip()))
+        instance = asyncio.run(home.store.get_instance(its))
+    except (OSError, ValueError, Refused):
+        return
+    if instance and instance.last_used_at is None:
+        connect = program.command("connect", public_url, "--key-file", home.first_key)
+        print(f"Next, in another terminal, connect this machine's opencode: {connect}", flush=True)
 
 
 def _write_private(path: Path, text: str) -> None:

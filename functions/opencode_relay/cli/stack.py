@@ -45,6 +45,7 @@ class Stack:
         if not set(_OUTPUTS) <= set(outputs):
             raise ConfigError(f"The stack {name!r} is no opencode-relay: its outputs name no keys.")
         self.named = ("--stack", name)
+        self.url: str | None = outputs.get("RelayUrl")
         self.store = DynamoDBStore(
             database, logins=outputs["LoginsTable"], instances=outputs["InstancesTable"]
         )

@@ -64,7 +64,8 @@ class Talk:
                 raise NotARelay(f"{self.issuer} speaks protocol {named}; this client speaks 1.")
             if found.get("issuer") != self.issuer:
                 raise NotARelay(f"{self.issuer} calls itself by another issuer: use its own URL.")
-            for name in ("redirect_uri", "logins_endpoint", "jwks_uri"):
+            optional = ("client_metadata_uri",) if "client_metadata_uri" in found else ()
+            for name in ("redirect_uri", "logins_endpoint", "jwks_uri", *optional):
                 endpoint = found.get(name)
                 if not isinstance(endpoint, str) or not endpoint.startswith(f"{self.issuer}/"):
                     raise NotARelay(f"{self.issuer} names a {name} on another origin.")

@@ -35,16 +35,18 @@ class KeyParameters:
         """Read the keys of some purposes; none of them may be missing."""
         ring = self._read(purposes)
         if {key.purpose for key in ring.keys} != set(purposes):
-            raise StoreUnavailable(f"The keys are not all there under {self._path}.")
+            raise StoreUnavailable(
+                f"The keys are not all there under {self._path}: the stack's RotateKeysFunction "
+                "adds what is missing, daily and whenever it is invoked."
+            )
         return ring
 
     def make(self) -> bool:
-        """Make the first ring; False where there is one already, which stays as it is."""
-        if self._read(tuple(Purpose)).keys:
-            self.load()  # some are there: overwriting them would end what was made with them
-            return False
-        self._save(Ring.fresh(self._clock() - BACKDATED))
-        return True
+        """Make the keys that are missing; says if any was. Those that are there stay."""
+        found = self._read(tuple(Purpose))
+        made = found.completed(self._clock() - BACKDATED)
+        self._save(made, found)
+        return made != found
 
     def rotate(self) -> Ring:
         ring = self.load().rotated(self._clock())
@@ -55,8 +57,7 @@ class KeyParameters:
         """Rotate when the keys are `MAX_AGE` old; drop outlived ones. Says if it rotated."""
         ring = self.load()
         tended = ring.tended(self._clock())
-        if tended != ring:
-            self._save(tended)
+        self._save(tended, ring)
         return not set(tended.keys) <= set(ring.keys)
 
     def replace_all(self) -> Ring:
@@ -77,13 +78,16 @@ class KeyParameters:
         found = self._call("get_parameters", Names=names, WithDecryption=True)
         return Ring(tuple(key for one in found["Parameters"] for key in _keys(one["Value"])))
 
-    def _save(self, ring: Ring) -> None:
+    def _save(self, ring: Ring, before: Ring | None = None) -> None:
+        """Write the purposes whose keys are others than `before`."""
         for purpose in Purpose:
-            rows = [key.row() for key in ring.keys if key.purpose is purpose]
+            keys = ring.of(purpose)
+            if before and keys == before.of(purpose):
+                continue
             self._call(
                 "put_parameter",
                 Name=f"{self._path}/{purpose}",
-                Value=json.dumps(rows),
+                Value=json.dumps([key.row() for key in keys]),
                 Type="SecureString",
                 Overwrite=True,
             )

@@ -29,8 +29,16 @@ class Ring:
 
     @classmethod
     def fresh(cls, now: float) -> Ring:
-        """Make the first ring of a new store: nobody holds an older one, so it is used at once."""
-        return cls(tuple(Key.new(purpose, now) for purpose in Purpose))
+        """Make the first ring of a new store."""
+        return cls(()).completed(now)
+
+    def completed(self, now: float) -> Ring:
+        """Add a key for each purpose without one: nobody holds an older one, so it is used at once.
+
+        All of them in a new store, and one where a release has brought another purpose.
+        """
+        held = {key.purpose for key in self.keys}
+        return Ring(self.keys + tuple(Key.new(p, now) for p in Purpose if p not in held))
 
     def rotated(self, now: float) -> Ring:
         """Add a key for each purpose, and drop what nothing alive was made with."""
@@ -48,6 +56,9 @@ class Ring:
                 "No key was in use at that time: the keys were replaced, or the clock was set back."
             )
         return max(ready, key=lambda key: key.used_from)
+
+    def of(self, purpose: Purpose) -> list[Key]:
+        return [key for key in self.keys if key.purpose is purpose]
 
     def find(self, purpose: Purpose, kid: str) -> Key | None:
         return next((k for k in self.keys if k.purpose is purpose and k.kid == kid), None)

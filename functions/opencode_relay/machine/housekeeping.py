@@ -39,6 +39,8 @@ class Housekeeping:
             except StoreUnavailable as wrong:
                 fields = {"detail": str(wrong)}
                 logging.getLogger("opencode_relay").error("chores_failed", extra={"fields": fields})  # noqa: TRY400
+            except Exception as wrong:  # noqa: BLE001  # one that ends the chores would do so unheard
+                self._relay.events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
             await asyncio.sleep(TICK)
 
     def tick(self) -> None:

@@ -31,17 +31,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     They end without a 408, which a browser that connected ahead of its first request would take
     for the answer to it.
+
+    A request that is sent before the one ahead of it is answered is not taken, and that answer says
+    that the connection closes (RFC 9112 section 9.3.2): uvicorn would forget who waits for it, and
+    not notice that they have left.
     """
 
     # No attributes like the others: from the 31st on CPython would keep all of them in a dict of
     # each connection's own, and thousands wait.
-    __slots__ = ("_ends", "_fields", "_head", "_whole")
+    __slots__ = ("_deaf", "_ends", "_fields", "_head", "_whole")
 
     _ends: asyncio.TimerHandle | None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._head = self._fields = 0
         self._whole = False  # whether all of the newest message is here
+        self._deaf = False  # whether what comes is not taken any more
         self._ends = None
         super().connection_made(transport)
         if self.client is None:
@@ -59,34 +64,51 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
+        if self._answering:
+            self._deaf = True
+            self.cycle.keep_alive = False
+        if self._deaf:
+            return
         self._whole = False
         self._fields = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
+        if self._deaf:
+            return
         self._fields += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._deaf:
+            return
         self._fields += len(name) + len(value)
         if self._fields > MAX_HEAD:  # one that comes in a single piece
             raise ValueError("the head is too large")  # ends the parser, and that the connection
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._deaf:
+            return
         self._unwatch()  # the body's time is its own
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        if self._deaf:
+            return
         self._head -= len(body)  # has limits of its own, where it is read
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._deaf:
+            return
         self._head = 0
         self._whole = True
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._head += len(data)
         super().data_received(data)
         if self._head > MAX_HEAD and not self.transport.is_closing():
@@ -113,10 +135,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._watch()
 
+    @property
+    def _answering(self) -> bool:
+        return self._whole and not self.cycle.response_complete
+
     def _watch(self) -> None:
         """Let `DEADLINE` run while the other side has something to do; nothing begins it anew."""
-        answering = self._whole and not self.cycle.response_complete
-        if answering and not self.flow.write_paused:
+        if self._answering and not self.flow.write_paused:
             self._unwatch()
         elif self._ends is None:
             self._ends = self.loop.call_later(DEADLINE, self._end)
@@ -128,11 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end(self) -> None:
         self._ends = None
-        leaving = self.flow.write_paused or self.transport.is_closing()
-        if self.flow.read_paused and not leaving:
-            self._watch()  # it may have sent what is missing: an earlier request keeps us from it
-        else:
-            self.transport.abort()  # to close would wait until it takes what was written
+        self.transport.abort()  # to close would wait until it takes what was written
 
 
 class _Server(uvicorn.Server):

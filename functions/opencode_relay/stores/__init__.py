@@ -69,6 +69,13 @@ class Store(Protocol):
         """Remove an instance, whatever others write to it; False where there is none."""
         ...
 
+    async def note_use(self, instance_id: str, now: float, before: float) -> bool:
+        """Write when an instance's key was used, where that was last written `before` or never.
+
+        It is no change of the instance: its `version` stays, and `replace_instance` keeps it.
+        """
+        ...
+
     async def check(self) -> None:
         """Read from the store, for the health endpoint."""
         ...

@@ -150,7 +150,8 @@ class DynamoDBStore:
         found = await self.get_instance(instance.id)
         if found is None:
             return False
-        newer = replace(instance, version=instance.version + 1)
+        version, used = instance.version + 1, found.last_used_at
+        newer = replace(instance, version=version, last_used_at=used)
         writes: list[Item] = [{"Put": {"Item": instance_item(newer), **_is_still(instance)}}]
         # As long as the version holds, so does the name that was read: they are written as one.
         if newer.name_key != found.name_key:
@@ -171,6 +172,21 @@ class DynamoDBStore:
             ):
                 return True
         return False
+
+    async def note_use(self, instance_id: str, now: float, before: float) -> bool:
+        # The role that may do this may write no other attribute: see template.yaml.
+        done = await self._conditional(
+            self._db.update_item,
+            TableName=self._instances,
+            Key=key_of(f"instance#{instance_id}"),
+            ConditionExpression=(
+                "attribute_exists(pk) AND "
+                "(attribute_not_exists(last_used_at) OR last_used_at <= :before)"
+            ),
+            UpdateExpression="SET last_used_at = :now",
+            ExpressionAttributeValues=item_of({":now": now, ":before": before}),
+        )
+        return done is not None
 
     async def check(self) -> None:
         await self._get(self._logins, "count#health#0")

@@ -37,7 +37,7 @@ from opencode_relay.login import (
     Status,
 )
 
-_SCHEMA = 1
+_SCHEMA = 2
 _BUSY = 1000  # milliseconds to wait for another process's write
 _BRIEFLY = 50  # milliseconds that nobody minds
 _PAGE = 1024  # bytes; a row has less than a page in shared ones (SQLite file format, 1.6)
@@ -75,13 +75,14 @@ CREATE INDEX logins_by_expiry ON logins (expires_at);
 CREATE TABLE instances (
     id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, key_hash TEXT NOT NULL,
     created_at REAL NOT NULL, return_urls TEXT NOT NULL, old_key_hash TEXT,
-    old_key_until REAL NOT NULL, version INTEGER NOT NULL
+    old_key_until REAL NOT NULL, version INTEGER NOT NULL, last_used_at REAL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE counters (
     minute INTEGER NOT NULL, counter TEXT NOT NULL, n INTEGER NOT NULL,
     PRIMARY KEY (minute, counter)
 ) STRICT, WITHOUT ROWID;
 """
+_SINCE_1 = "ALTER TABLE instances ADD COLUMN last_used_at REAL"
 
 
 class SQLiteStore:
@@ -119,6 +120,9 @@ class SQLiteStore:
         if found == 0:
             for statement in _TABLES.split(";\n"):
                 self._db.execute(statement)
+        elif found == 1:
+            self._db.execute(_SINCE_1)
+        if found < _SCHEMA:
             self._db.execute(f"PRAGMA user_version={_SCHEMA}")
         self._db.execute("COMMIT")
         if found > _SCHEMA:
@@ -198,6 +202,7 @@ class SQLiteStore:
     async def replace_instance(self, instance: Instance) -> bool:
         row = _row(instance)
         row["version"] = instance.version + 1
+        del row["last_used_at"]
         with _translated(self._path):
             try:
                 done = self._db.execute(
@@ -211,6 +216,14 @@ class SQLiteStore:
 
     async def remove_instance(self, instance_id: str) -> bool:
         return bool(self._run("DELETE FROM instances WHERE id = ? RETURNING id", [instance_id]))
+
+    async def note_use(self, instance_id: str, now: float, before: float) -> bool:
+        rows = self._run(
+            "UPDATE instances SET last_used_at = ? "
+            "WHERE id = ? AND coalesce(last_used_at, ?) <= ? RETURNING id",
+            [now, instance_id, before, before],
+        )
+        return bool(rows)
 
     async def check(self) -> None:
         self._run("SELECT 1 FROM logins LIMIT 1", [])

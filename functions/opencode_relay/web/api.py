@@ -1,4 +1,4 @@
-"""What instances call: JSON, errors as problems."""
+"""What programs call: JSON, errors as problems."""
 
 from __future__ import annotations
 
@@ -32,15 +32,22 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 class API:
-    """The endpoints under `/v1` and `/.well-known`, and the health check."""
+    """The endpoints under `/v1` and `/.well-known`, the client's metadata, and the health check."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
+
+    @property
+    def client_id(self) -> str | None:
+        """Where a client's metadata is; such a client ID is https, or there is none."""
+        issuer = self.relay.issuer
+        return f"{issuer}/oauth/client" if issuer.startswith("https://") else None
 
     def public_routes(self) -> list[Route]:
         return [
             Route("/.well-known/opencode-relay", self.discovery, methods=["GET"]),
             Route("/.well-known/jwks.json", self.jwks, methods=["GET"]),
+            *([Route("/oauth/client", self.client, methods=["GET"])] if self.client_id else []),
             Route("/healthz", self.health, methods=["GET"]),
         ]
 
@@ -75,6 +82,25 @@ class API:
             "response_encryption_enc_values_supported": ["A256GCM"],
             "registered_clients": list(settings.registered_clients),
             "version": __version__,
+        }
+        if self.client_id:
+            document["client_metadata_uri"] = self.client_id
+        return JSONResponse(document, headers=CACHEABLE)
+
+    async def client(self, _: Request) -> Response:
+        """Say who an instance is at an authorization server that registers no clients.
+
+        draft-ietf-oauth-client-id-metadata-document, of RFC 7591's members. The same document for
+        every instance.
+        """
+        document = {
+            "client_id": self.client_id,
+            "client_name": "opencode (via relay)",
+            "client_uri": self.relay.issuer,
+            "redirect_uris": [f"{self.relay.issuer}/auth/callback"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
         }
         return JSONResponse(document, headers=CACHEABLE)
 

@@ -32,6 +32,7 @@ class Answers:
 
     def __init__(self, relay: Relay, browser: Browser | None) -> None:
         self._issuer = relay.issuer
+        self._events = relay.events
         self._browser = browser
 
     def answer(
@@ -46,7 +47,7 @@ class Answers:
         return problem(self._issuer, refused, headers)
 
     def to(self, request: Request, wrong: Exception) -> Response:
-        """Answer whatever went wrong. What is not `FORESEEN` is the caller's to raise again."""
+        """Answer whatever went wrong."""
         if isinstance(wrong, Refused):  # the API's: the browser's routes answer theirs themselves
             return problem(self._issuer, wrong)
         if isinstance(wrong, HTTPException):
@@ -58,9 +59,14 @@ class Answers:
             _LOG.error("store_unavailable", extra={"fields": {"detail": str(wrong)}})
         return self.answer(request, unavailable())
 
+    def tell(self, wrong: Exception) -> None:
+        """Say of a fault that nobody foresaw where it is: here, for not every home says it."""
+        if not isinstance(wrong, FORESEEN):
+            self._events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
+
 
 def _is_api(path: str) -> bool:
-    return path.startswith(("/v1/", "/.well-known/", "/healthz"))
+    return path.startswith(("/v1/", "/.well-known/", "/oauth/", "/healthz"))
 
 
 class Guard:
@@ -98,12 +104,11 @@ class Guard:
                 app = self._answers.answer(Request(scope), Refused("prefetch"))
             await app(scope, receive, send_with_headers)
         except Exception as wrong:
-            if begun:
+            self._answers.tell(wrong)
+            if begun:  # the connection ends with half an answer
                 raise
             answer = self._answers.to(Request(scope), wrong)
             await answer(scope, receive, send_with_headers)
-            if not isinstance(wrong, FORESEEN):
-                raise  # uvicorn logs where, without the words
 
 
 class Endpoint:

@@ -149,7 +149,7 @@ NOT_CARRIED = (
 _TRY_LATER = "Wait a few minutes, then start again at {instance}."
 _TELL = "Tell whoever runs {instance}: its log names the reason."
 
-# RFC 6749 section 4.1.2.1 and OpenID Connect Core section 3.1.2.6.
+# RFC 6749 section 4.1.2.1, RFC 8707 section 2 and OpenID Connect Core section 3.1.2.6.
 IDP_ERRORS = {
     "access_denied": (
         "The sign-in was refused there, by you or by one of its rules.",
@@ -164,6 +164,7 @@ IDP_ERRORS = {
     "unauthorized_client": ("It does not let {instance} sign people in like this.", _TELL),
     "unsupported_response_type": ("It does not give the kind of answer asked for.", _TELL),
     "invalid_scope": ("It does not grant the permissions asked for.", _TELL),
+    "invalid_target": ("It signs nobody in to the server asked for.", _TELL),
     "invalid_request": ("It did not accept the request.", _TELL),
     "invalid_request_uri": ("It could not fetch the request.", _TELL),
     "invalid_request_object": ("It did not accept the signed request.", _TELL),

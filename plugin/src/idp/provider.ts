@@ -1,57 +1,50 @@
 /** The identity provider (OAuth 2.0 authorization server) and its endpoints. */
 
-import { Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
-import { OPENAI_ISSUER, type Settings } from "../settings.js";
+import { type Answer, Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
 
-/** What ChatGPT's client has registered; nothing listens there on a server. */
+/** What clients have registered that were made for one's own computer; nothing listens there. */
 export const LOOPBACK_REDIRECT_URI = "http://localhost:1455/auth/callback";
 
 /** The identity provider refuses or cannot be used; the message says why. */
 export class IdpError extends Error {}
 
-export interface Idp {
+/** An identity provider, and whom it knows us as. */
+export interface OAuthClient {
   readonly issuer: string;
   readonly clientId: string;
+}
+
+export interface Idp extends OAuthClient {
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   /** True where it is known to send RFC 9207 `iss`: then a response without it is refused. */
   readonly sendsIss: boolean;
-  readonly extraParameters: Readonly<Record<string, string>>;
+  /** What the authorization request carries besides, such as its scope. */
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
-type Named = Pick<Settings, "issuer" | "clientId">;
+export const CHATGPT: Idp = {
+  issuer: "https://auth.openai.com",
+  clientId: "app_EMoamEEZ73f0CkXaXp7hrann",
+  authorizationEndpoint: "https://auth.openai.com/oauth/authorize",
+  tokenEndpoint: "https://auth.openai.com/oauth/token",
+  sendsIss: false,
+  parameters: {
+    scope: "openid profile email offline_access",
+    id_token_add_organizations: "true",
+    codex_cli_simplified_flow: "true",
+    originator: "opencode",
+  },
+};
 
-/** ChatGPT's endpoints as they are known; any other provider's from its discovery document. */
-export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
-  if (issuer === OPENAI_ISSUER) {
-    return {
-      issuer,
-      clientId,
-      authorizationEndpoint: `${issuer}/oauth/authorize`,
-      tokenEndpoint: `${issuer}/oauth/token`,
-      sendsIss: false,
-      extraParameters: {
-        id_token_add_organizations: "true",
-        codex_cli_simplified_flow: "true",
-        originator: "opencode",
-      },
-    };
-  }
-  const found = await request(
-    `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`,
-  ).catch((error: Unreachable) => {
-    throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
-  });
-  // OpenID Connect Discovery 4.3: another issuer than the one asked is somebody else's document.
-  if (found.status !== 200 || found.body["issuer"] !== issuer) {
-    const named = printable(found.body["issuer"]);
-    throw new IdpError(
-      `${issuer} does not answer as the identity provider of that name: check "issuer"` +
-        (named ? `, which it spells ${named}` : ""),
-    );
-  }
+/** A provider by what it says of itself (OpenID Connect Discovery, RFC 8414). Throws `IdpError`. */
+export async function findIdp(
+  { issuer, clientId }: OAuthClient,
+  parameters: Idp["parameters"],
+): Promise<Idp> {
+  const found = await metadata(issuer);
   const endpoint = (name: string): string => {
-    const url = parseUrl(String(found.body[name]));
+    const url = parseUrl(String(found[name]));
     if (!url || !isSecure(url)) throw new IdpError(`${issuer} names no https ${name}`);
     return url.href;
   };
@@ -60,10 +53,31 @@ export async function findIdp({ issuer, clientId }: Named): Promise<Idp> {
     clientId,
     authorizationEndpoint: endpoint("authorization_endpoint"),
     tokenEndpoint: endpoint("token_endpoint"),
-    sendsIss: found.body["authorization_response_iss_parameter_supported"] === true,
-    // OpenID Connect Core 11: without it a refresh token need not be given.
-    extraParameters: { prompt: "consent" },
+    sendsIss: found["authorization_response_iss_parameter_supported"] === true,
+    parameters,
   };
+}
+
+async function metadata(issuer: string): Promise<Answer["body"]> {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, "");
+  const documents = [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ];
+  let named = "";
+  for (const document of documents) {
+    const { status, body } = await request(document).catch((error: Unreachable) => {
+      throw new IdpError(`${issuer} cannot be reached (${error.message}): check "issuer"`);
+    });
+    // Another issuer than the one asked: it is somebody else's document (RFC 8414 3.3).
+    if (status === 200 && body["issuer"] === issuer) return body;
+    named ||= printable(body["issuer"]);
+  }
+  throw new IdpError(
+    `${issuer} does not answer as the identity provider of that name: check "issuer"` +
+      (named ? `, which it spells ${named}` : ""),
+  );
 }
 
 /**
@@ -77,11 +91,6 @@ export function errorCode({ error }: Readonly<Record<string, unknown>>): string 
   return codes.find((one) => /^[\w.:-]{1,64}$/.test(one)) ?? "no OAuth error named";
 }
 
-/** What the person is told that they sign in with. */
-export function providerName({ issuer }: Settings): string {
-  return issuer === OPENAI_ISSUER ? "ChatGPT" : new URL(issuer).host.slice(0, 40);
-}
-
 /** `challenge` is the S256 code challenge of RFC 7636. */
 export function authorizationUrl(
   idp: Idp,
@@ -92,10 +101,9 @@ export function authorizationUrl(
     response_type: "code",
     client_id: idp.clientId,
     redirect_uri: request.redirectUri,
-    scope: "openid profile email offline_access",
     code_challenge: request.challenge,
     code_challenge_method: "S256",
-    ...idp.extraParameters,
+    ...idp.parameters,
     state: request.state,
   };
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);

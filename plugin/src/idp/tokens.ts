@@ -1,4 +1,4 @@
-/** Redeeming an authorization code for tokens. */
+/** What the token endpoint gives for a code, or for a refresh token. */
 
 import { decodeJwt } from "jose";
 
@@ -7,16 +7,23 @@ import { IdpError, errorCode } from "./provider.js";
 
 export interface Tokens {
   readonly access: string;
+  /** Empty where none was given. */
   readonly refresh: string;
   /** Milliseconds since 1970. */
   readonly expires: number;
   readonly accountId: string | undefined;
   /** What the account is called: its email address, or else its `sub`. */
   readonly name: string | undefined;
+  /** As it came: not checked. */
+  readonly idToken: unknown;
 }
 
+/** The identity provider answered, and gives no tokens. */
+export class GrantRefused extends IdpError {}
+
 /**
- * Redeems an authorization code (RFC 6749 4.1.3 with RFC 7636). Throws `IdpError`.
+ * Redeems an authorization code. Throws `IdpError`, also where no refresh token is given, unless
+ * that is allowed.
  *
  * Asked once only: a code that is sent twice is revoked with everything it gave.
  */
@@ -24,36 +31,53 @@ export async function redeem(
   endpoint: string,
   clientId: string,
   grant: { code: string; redirectUri: string; verifier: string },
+  { mayEnd = false } = {},
 ): Promise<Tokens> {
+  const tokens = await ask(endpoint, "the code", {
+    grant_type: "authorization_code",
+    client_id: clientId,
+    code: grant.code,
+    redirect_uri: grant.redirectUri,
+    code_verifier: grant.verifier,
+  });
+  if (!tokens.refresh && !mayEnd) {
+    throw new IdpError("no refresh token was given: allow this client offline_access");
+  }
+  return tokens;
+}
+
+/** Refreshes (RFC 6749 6). Throws `GrantRefused`, and `IdpError` where another try may succeed. */
+export async function refresh(endpoint: string, clientId: string, token: string): Promise<Tokens> {
+  const tokens = await ask(endpoint, "the refresh token", {
+    grant_type: "refresh_token",
+    client_id: clientId,
+    refresh_token: token,
+  });
+  return tokens.refresh ? tokens : { ...tokens, refresh: token };
+}
+
+async function ask(endpoint: string, what: string, form: Record<string, string>): Promise<Tokens> {
   const { status, body } = await request(
     endpoint,
-    {
-      method: "POST",
-      body: new URLSearchParams({
-        grant_type: "authorization_code",
-        client_id: clientId,
-        code: grant.code,
-        redirect_uri: grant.redirectUri,
-        code_verifier: grant.verifier,
-      }),
-    },
+    { method: "POST", body: new URLSearchParams(form) },
     30_000,
   ).catch((error: Unreachable) => {
     throw new IdpError(`the token endpoint ${endpoint} cannot be reached (${error.message})`);
   });
   const { access_token: access, refresh_token: refresh, expires_in: expiresIn } = body;
-  if (status !== 200 || typeof access !== "string" || !access) {
-    throw new IdpError(`the token endpoint refused the code (status ${status}, ${errorCode(body)})`);
-  }
-  if (typeof refresh !== "string" || !refresh) {
-    throw new IdpError("no refresh token was given: allow this client offline_access");
+  // In a header field: fetch names a value that it refuses in its error.
+  if (status !== 200 || typeof access !== "string" || !/^[\x21-\x7e]+$/.test(access)) {
+    const why = `the token endpoint refused ${what} (status ${status}, ${errorCode(body)})`;
+    const isFinal = status < 500 && status !== 408 && status !== 429;
+    throw isFinal ? new GrantRefused(why) : new IdpError(why);
   }
   return {
     access,
-    refresh,
+    refresh: typeof refresh === "string" ? refresh : "",
     expires: Date.now() + (typeof expiresIn === "number" ? expiresIn : 3600) * 1000,
     accountId: accountId(body["id_token"]) ?? accountId(access),
     name: accountName(body["id_token"]) ?? accountName(access),
+    idToken: body["id_token"],
   };
 }
 
@@ -61,9 +85,9 @@ export async function redeem(
  * The claims of a token; none of an opaque one.
  *
  * Its signature is not checked: the token came from the token endpoint itself, over TLS (OpenID
- * Connect Core 3.1.3.7), and what it says is used as a name only.
+ * Connect Core 3.1.3.7), and what it says is used as a name only, or checked by `checkIdToken`.
  */
-function claimsOf(token: unknown): Readonly<Record<string, unknown>> {
+export function claimsOf(token: unknown): Readonly<Record<string, unknown>> {
   try {
     return typeof token === "string" ? decodeJwt(token) : {};
   } catch {

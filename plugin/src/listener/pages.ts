@@ -33,7 +33,7 @@ export function unregistered(login: RedirectLogin, origin: string, command: stri
 
 /** Asks somebody who did not come from opencode's own page whether they mean it. */
 export function interstitial(login: RedirectLogin, origin: string, go: string): Answer {
-  const provider = html`<bdi>${login.provider}</bdi>`;
+  const provider = html`<bdi>${login.target.name}</bdi>`;
   return page(
     200,
     [
@@ -62,7 +62,7 @@ export function done(login: RedirectLogin): Answer {
 /** The identity provider's `error`, in our own words: what it sent is never shown. */
 export function idpError(login: RedirectLogin, error: string | undefined): Answer {
   const why = IDP_ERRORS.get(error ?? "") ?? "It gave a reason that is not known here.";
-  const happened = html`Signing in with <bdi>${login.provider}</bdi> did not work. ${why}`;
+  const happened = html`Signing in with <bdi>${login.target.name}</bdi> did not work. ${why}`;
   return page(200, ["Not signed in", happened, AGAIN], about(login));
 }
 
@@ -72,7 +72,7 @@ function about(login: RedirectLogin | undefined, origin?: string): Html | undefi
   return html`<dl>
 ${address ? html`<div><dt>opencode at</dt><dd><bdi>${new URL(address).host}</bdi></dd></div>` : ""}
 <div><dt>Runs on</dt><dd><bdi>${hostname()}</bdi></dd></div>
-<div><dt>Sign in with</dt><dd><bdi>${login.provider}</bdi></dd></div>
+<div><dt>Sign in with</dt><dd><bdi>${login.target.name}</bdi></dd></div>
 </dl>`;
 }
 

@@ -8,6 +8,8 @@ export interface Discovery {
   readonly redirectUri: string;
   readonly loginsEndpoint: string;
   readonly jwksUri: string;
+  /** Its client ID metadata document: only a relay on https has one. */
+  readonly clientMetadataUri: string | undefined;
   /** True if an enrolled instance may confirm by a pairing code. */
   readonly pairingCodes: boolean;
   /** True if it offers delivery `redirect`. */
@@ -69,6 +71,7 @@ export async function discover(relay: string, timeout?: number): Promise<Discove
     redirectUri: endpoint("redirect_uri"),
     loginsEndpoint: endpoint("logins_endpoint"),
     jwksUri: endpoint("jwks_uri"),
+    clientMetadataUri: "client_metadata_uri" in body ? endpoint("client_metadata_uri") : undefined,
     pairingCodes: asList(body["confirmations_supported"]).includes("pairing_code"),
     redirects: asList(body["deliveries_supported"]).includes("redirect"),
     loginLifetime: typeof body["login_lifetime"] === "number" ? body["login_lifetime"] : 600,

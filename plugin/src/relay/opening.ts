@@ -7,7 +7,6 @@ import { RelayError, openRefused, problemSlug, unreachable } from "./problems.js
 export interface OpenRequest {
   collect_challenge: string;
   encryption_key: { kty: string; crv: string; x: string; y: string };
-  confirmation?: "completion_code";
   delivery?: "redirect";
   return_url?: string;
   name: string;
@@ -54,7 +53,6 @@ export async function open(
       confirmation !== "completion_code" &&
       confirmation !== "none") ||
     (confirmation === "none") !== (login.delivery === "redirect") ||
-    (login.confirmation && confirmation !== login.confirmation) ||
     (confirmation === "pairing_code") !== /^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(String(pairingCode)) ||
     typeof expiresIn !== "number" ||
     typeof maxWait !== "number"

@@ -2,7 +2,7 @@
 
 import { hostname } from "node:os";
 
-import { type Idp, LOOPBACK_REDIRECT_URI, findIdp, providerName } from "../idp/provider.js";
+import type { Idp } from "../idp/provider.js";
 import { clockDiffers } from "../relay/clocks.js";
 import { type Discovery, discover } from "../relay/discovery.js";
 import { makeKeys } from "../relay/keys.js";
@@ -10,16 +10,16 @@ import { type OpenRequest, type OpenedLogin, open } from "../relay/opening.js";
 import type { Settings } from "../settings.js";
 import type { Context } from "./logins.js";
 import type { Secrets } from "./relay-login.js";
+import type { Target } from "./target.js";
 import { challenge, randomText } from "./verifiers.js";
-import { isRegistered } from "./ways.js";
 
 /** Everything a login is made of but what the relay answers. */
 export interface Attempt {
   readonly context: Context;
+  readonly target: Target;
   readonly settings: Settings;
   readonly discovery: Discovery;
   readonly idp: Idp;
-  /** The relay's own, or localhost's where only that is registered. */
   readonly redirectUri: string;
   readonly secrets: Secrets;
   readonly key: string | undefined;
@@ -28,30 +28,28 @@ export interface Attempt {
 }
 
 /** Asks the relay and the identity provider. Throws an error that says what is wrong. */
-export async function makeAttempt(context: Context, settings: Settings): Promise<Attempt> {
-  const [discovery, idp, key] = await Promise.all([
-    discover(settings.relay()),
-    findIdp(settings),
-    settings.key(),
-  ]);
-  const secrets = {
-    collectVerifier: randomText(),
-    pkceVerifier: randomText(),
-    keys: await makeKeys(),
-  };
+export async function makeAttempt(
+  context: Context,
+  settings: Settings,
+  target: Target,
+): Promise<Attempt> {
+  const [discovery, key] = await Promise.all([discover(settings.relay()), settings.key()]);
+  const { idp, redirectUri } = await target.find(discovery);
+  const secrets = { collectVerifier: randomText(), keys: await makeKeys() };
   const request = {
     collect_challenge: challenge(secrets.collectVerifier),
     encryption_key: secrets.keys.publicKey,
     name: `opencode on ${hostname().replace(/[^\w.-]+/g, "-") || "a server"}`.slice(0, 64),
-    provider: providerName(settings),
+    provider: target.name,
     ...(idp.sendsIss ? { idp_issuer: idp.issuer } : {}),
   };
   return {
     context,
+    target,
     settings,
     discovery,
     idp,
-    redirectUri: isRegistered(discovery, settings) ? discovery.redirectUri : LOOPBACK_REDIRECT_URI,
+    redirectUri,
     secrets,
     key,
     open: async (how) => {

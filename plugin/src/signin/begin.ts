@@ -1,51 +1,54 @@
 /** Signing in through the relay: which way a login takes, and its beginning. */
 
-import { providerName } from "../idp/provider.js";
 import type { Authorization } from "../opencode/interface.js";
 import type { Log } from "../opencode/log.js";
 import { RelayError } from "../relay/problems.js";
 import { AUTO, type Settings, SettingsError } from "../settings.js";
-import { noticeDisconnect } from "./accounts.js";
 import { type Attempt, makeAttempt } from "./attempt.js";
 import type { Context } from "./logins.js";
+import { beginPaste } from "./paste-login.js";
 import { poll } from "./polling.js";
 import { RedirectLogin } from "./redirect-login.js";
 import { RelayLogin } from "./relay-login.js";
-import { authorization } from "./showing.js";
+import { polled, typed } from "./showing.js";
+import type { Target } from "./target.js";
 import { comesBack, misspelt, noRedirect, whyNoRedirect } from "./ways.js";
 
 /** Why no browser can reach this process, if none can. */
 type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
 
-/**
- * Opens a login. Throws an error whose message says what is wrong.
- *
- * `pastes`: the person has asked for the way in which they paste or type into opencode.
- */
+/** Begins a sign-in without a relay. Throws an error whose message says what is wrong. */
+export async function pasteSignIn(context: Context, target: Target): Promise<Authorization> {
+  await target.look(context.log);
+  return typed(beginPaste(context, target, await target.find(undefined)));
+}
+
+/** Opens a login. Throws an error whose message says what is wrong. */
 export async function relaySignIn(
   context: Context,
   settings: Settings,
+  target: Target,
   whyNoListener: WhyNoListener,
-  { pastes = false } = {},
 ): Promise<Authorization> {
-  await noticeDisconnect(context.log);
-  const attempt = await makeAttempt(context, settings);
-  const wrong = misspelt(attempt.discovery, settings);
+  await target.look(context.log);
+  const attempt = await makeAttempt(context, settings, target);
+  const { discovery, idp, key, redirectUri } = attempt;
+  const wrong = redirectUri !== discovery.redirectUri && misspelt(discovery, idp);
   if (wrong) context.log("warn", wrong);
-  if (pastes) return await byPolling(attempt, pastes);
   let why: string | undefined;
   try {
     const publicUrl = settings.publicUrl();
-    if (publicUrl === undefined) return await byPolling(attempt);
-    const { discovery, key } = attempt;
-    why = whyNoRedirect(discovery, settings, key) ?? (await whyNoListener(settings, context.log));
+    if (publicUrl === undefined) return await withoutRedirect(attempt);
+    why =
+      whyNoRedirect(discovery, redirectUri, settings, key) ??
+      (await whyNoListener(settings, context.log));
     if (why === undefined) return await byRedirect(attempt, publicUrl);
   } catch (error) {
     why = whyNotBack(error, attempt);
     if (why === undefined) throw error;
   }
-  context.log("warn", `publicUrl is not used, this sign-in polls: ${why}`);
-  return await byPolling(attempt);
+  context.log("warn", `publicUrl is not used for this sign-in: ${why}`);
+  return await withoutRedirect(attempt);
 }
 
 /** Why no browser is sent back to us, where that is what went wrong. */
@@ -57,16 +60,16 @@ function whyNotBack(error: unknown, { discovery }: Attempt): string | undefined 
 }
 
 async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authorization> {
-  const { context, discovery, idp, redirectUri, secrets, settings } = attempt;
+  const { context, discovery, idp, redirectUri, secrets, target } = attempt;
   const login = new RedirectLogin(
     context,
+    target,
     discovery,
     idp,
     redirectUri,
     secrets,
     (returnUrl) => attempt.open({ delivery: "redirect", return_url: returnUrl }),
     publicUrl,
-    providerName(settings),
   );
   if (publicUrl !== AUTO) {
     try {
@@ -86,12 +89,13 @@ async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authoriz
   };
 }
 
-async function byPolling(attempt: Attempt, pastes = false): Promise<Authorization> {
-  const { context, discovery, idp, redirectUri, secrets, settings } = attempt;
-  // opencode can show a pairing code or take an input, not both, and what is pasted needs one.
-  const typed = pastes || !comesBack(discovery, settings);
-  const opened = await attempt.open(typed ? { confirmation: "completion_code" } : {});
-  const login = new RelayLogin(context, discovery, idp, redirectUri, secrets).opens(opened);
+async function withoutRedirect(attempt: Attempt): Promise<Authorization> {
+  const { context, discovery, idp, redirectUri, secrets, settings, target } = attempt;
+  if (!comesBack(discovery, redirectUri, settings)) {
+    return typed(beginPaste(context, target, { idp, redirectUri }));
+  }
+  const opened = await attempt.open({});
+  const login = new RelayLogin(context, target, discovery, idp, redirectUri, secrets).opens(opened);
   void poll(login);
-  return authorization(login);
+  return polled(login);
 }

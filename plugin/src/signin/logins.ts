@@ -25,9 +25,9 @@ export class Login {
   /** This login's own end. */
   readonly ended: Promise<Result>;
   /**
-   * What opencode is told: the login's own end, or success as soon as any other succeeds.
-   * opencode remembers one login a provider, so with two people signing in it waits on the second
-   * one's answer for both.
+   * What opencode is told: the login's own end, or success as soon as another of its provider's does.
+   * opencode remembers one login a provider, so with two people signing in there it waits on the
+   * second one's answer for both.
    */
   readonly answered: Promise<Result>;
   /** Why it failed, once it did and said so. */
@@ -38,7 +38,11 @@ export class Login {
   #turn: Promise<unknown> = Promise.resolve();
   #hurry = new AbortController();
 
-  constructor(readonly context: Context) {
+  constructor(
+    readonly context: Context,
+    /** The provider of opencode's list in whose dialog it was begun. */
+    readonly provider: string,
+  ) {
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.answered = new Promise((resolve) => (this.#answer = resolve));
     live.add(this);
@@ -60,7 +64,8 @@ export class Login {
     this.#over.abort();
     this.#end(result);
     this.#answer(result);
-    if (result.type === "success") for (const other of live) other.#answer(result);
+    if (result.type !== "success") return;
+    for (const other of live) if (other.provider === this.provider) other.#answer(result);
   }
 
   /** Ends the login as failed, and says why in the log. */

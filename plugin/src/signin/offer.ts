@@ -4,19 +4,24 @@
  * opencode reads the list at once, so it is answered from what is known, and the next look begins.
  */
 
-import { providerName } from "../idp/provider.js";
 import type { Log } from "../opencode/log.js";
 import { checkClock } from "../relay/clocks.js";
 import { recall } from "../relay/discovery.js";
 import { checkKey } from "../relay/opening.js";
 import { RelayError } from "../relay/problems.js";
 import { type Settings, SettingsError } from "../settings.js";
-import { comesBack, isRegistered, misspelt, whyNoRedirect } from "./ways.js";
+import type { Target } from "./target.js";
+import { comesBack, misspelt, whyNoRedirect } from "./ways.js";
 
-// Of more than 52 characters opencode's terminal UI, 80 wide, shows no more.
-const PASTE = "via relay: paste the failed page's address";
-const TYPE = "via relay: type the code its page shows";
-const EITHER = "via relay: paste the address or its code";
+// Of more than 52 characters opencode's terminal UI, 80 wide, shows no more. In a form that takes an
+// input it shows the label and nothing else of ours.
+export const PASTE = "paste the failed page's address";
+const LABELS = {
+  paste: `: ${PASTE}`,
+  code: " via relay: type the code its page shows",
+  helper: " via relay, with its extension or catcher",
+  browser: " via relay (browser)",
+};
 
 /** Milliseconds that one request of a look may take. */
 const PATIENCE = 4_000;
@@ -26,49 +31,48 @@ const FRESH = 15_000;
 type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
 
 export class Offer {
+  readonly #target: Target;
   readonly #settings: () => Settings;
   readonly #whyNoListener: WhyNoListener;
   readonly #log: Log;
-  #name = "ChatGPT";
-  #pastes = true;
-  #carried = false;
-  #typed = PASTE;
+  #way: keyof typeof LABELS;
+  /** True where a helper carries to the relay what ends on localhost. */
+  #isCarried = false;
+  /** True where what is set can be read at all. */
+  #isSet = false;
   /** Why the relay's ways do not work, in a few words. */
   #trouble: string | undefined;
   #looking: Promise<void> | undefined;
   #old = 0;
   readonly #said = new Map<string, string | undefined>();
 
-  constructor(settings: () => Settings, whyNoListener: WhyNoListener, log: Log) {
+  constructor(
+    target: Target,
+    settings: () => Settings,
+    whyNoListener: WhyNoListener,
+    log: Log,
+    /** As long as the relay has not been asked. */
+    way: keyof typeof LABELS = "paste",
+  ) {
+    this.#way = way;
+    this.#target = target;
     this.#settings = settings;
     this.#whyNoListener = whyNoListener;
     this.#log = log;
   }
 
-  get name(): string {
-    return this.#name;
-  }
-
   /** The first way's label. Reading it begins a look, where the last one is old. */
   get label(): string {
     if (Date.now() >= this.#old) void this.look();
-    if (this.#trouble) {
-      return `${this.#name} via relay – not working: ${this.#trouble}, see opencode's log`;
-    }
-    // In the form that takes a paste opencode shows the label and nothing else of ours.
-    if (this.#pastes) return `${this.#name} ${this.#typed}`;
-    return this.#carried
-      ? `${this.#name} via relay, with its extension or catcher`
-      : `${this.#name} via relay (browser)`;
+    const { name } = this.#target;
+    return this.#trouble
+      ? `${name} via relay – not working: ${this.#trouble}, see opencode's log`
+      : name + LABELS[this.#way];
   }
 
-  get pasting(): string {
-    return `${this.#name} ${PASTE}`;
-  }
-
-  /** True where a way with pasting is to stand beside the first: not everybody has a helper. */
+  /** True where pasting is to stand beside the first way: not everybody has a helper. */
   get pastesToo(): boolean {
-    return this.#carried && !this.#pastes;
+    return this.#isSet && (this.#trouble !== undefined || this.#isCarried);
   }
 
   /** Looks at the settings and the relay, one look at a time. Never throws. */
@@ -104,22 +108,22 @@ export class Offer {
 
   async #look(): Promise<void> {
     const set = this.#settings();
-    this.#name = providerName(set);
-    if (this.#old === 0) {
-      this.#carried = set.catcher;
-      this.#pastes = !set.catcher;
-    }
+    this.#isSet = true;
+    if (this.#old === 0 && set.catcher) [this.#way, this.#isCarried] = ["helper", true];
     // At once: the reverse proxy has nobody to send a browser to before.
     const isPublic = await this.#isPublic(set);
     const found = await recall(set.relay(), PATIENCE);
-    this.#say("issuer", "warn", misspelt(found, set));
+    const { idp, redirectUri } = await this.#target.find(found);
+    const wrong = redirectUri === found.redirectUri ? undefined : misspelt(found, idp);
+    this.#say("issuer", "warn", wrong);
     const key = await set.key();
-    const redirects = isPublic && !whyNoRedirect(found, set, key);
-    this.#pastes = !redirects && (!key || !found.pairingCodes || !comesBack(found, set));
-    this.#carried = set.catcher && !isRegistered(found, set);
-    this.#typed = isRegistered(found, set) ? TYPE : set.catcher ? EITHER : PASTE;
+    const redirects = isPublic && !whyNoRedirect(found, redirectUri, set, key);
+    this.#isCarried = set.catcher && redirectUri !== found.redirectUri;
+    if (!comesBack(found, redirectUri, set)) this.#way = "paste";
+    else if (!redirects && (!key || !found.pairingCodes)) this.#way = "code";
+    else this.#way = this.#isCarried ? "helper" : "browser";
     await checkKey(found, key, PATIENCE);
-    if (!this.#pastes) checkClock(found);
+    if (this.#way !== "paste" && this.#way !== "code") checkClock(found);
   }
 
   /** True where browsers can come back to us. */

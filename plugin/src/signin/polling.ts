@@ -3,8 +3,8 @@
 import { printable } from "../http.js";
 import { collect } from "../relay/collecting.js";
 import { KeysUnavailable } from "../relay/sealed.js";
-import { noticeDisconnect } from "./accounts.js";
-import { NOT_IN_TIME, type RelayLogin } from "./relay-login.js";
+import { NOT_IN_TIME } from "./oauth-login.js";
+import type { RelayLogin } from "./relay-login.js";
 import { redeemCode, refusal, verify } from "./responses.js";
 
 const OVER: ReadonlyMap<string, string> = new Map([
@@ -19,7 +19,7 @@ const FIRST = 8;
 
 /** Asks for the response until the login is over, by whatever way. */
 export async function poll(login: RelayLogin): Promise<void> {
-  const { discovery, opened, context } = login;
+  const { discovery, opened, context, target } = login;
   let troubles = 0;
   // A relay that lets nobody wait pays for each question.
   if (opened.maxWait === 0) await login.pause(FIRST);
@@ -27,7 +27,7 @@ export async function poll(login: RelayLogin): Promise<void> {
     if (Date.now() > login.deadline) return login.fail(NOT_IN_TIME);
     const { collectVerifier } = login.secrets;
     const got = await collect(discovery, opened, collectVerifier, opened.maxWait, login.over);
-    await noticeDisconnect(context.log);
+    await target.look(context.log);
     if (login.isOver) return;
     if (got.status === "over") {
       return login.fail(OVER.get(got.slug) ?? `the relay ended the login (${printable(got.slug)})`);

@@ -1,13 +1,15 @@
 /** A login whose response comes back with the browser, to this opencode's own address. */
 
-import { type Idp, authorizationUrl } from "../idp/provider.js";
+import type { Idp } from "../idp/provider.js";
 import type { Result } from "../opencode/interface.js";
 import { finish } from "../relay/collecting.js";
 import type { Discovery } from "../relay/discovery.js";
 import type { OpenedLogin } from "../relay/opening.js";
 import { AUTO } from "../settings.js";
 import type { Context } from "./logins.js";
-import { NOT_IN_TIME, RelayLogin, type Secrets, relayLogins } from "./relay-login.js";
+import { NOT_IN_TIME } from "./oauth-login.js";
+import { RelayLogin, type Secrets, relayLogins } from "./relay-login.js";
+import type { Target } from "./target.js";
 import { challenge, randomText, sameText } from "./verifiers.js";
 
 export const START = "/auth/start";
@@ -27,6 +29,7 @@ export class RedirectLogin extends RelayLogin {
 
   constructor(
     context: Context,
+    target: Target,
     discovery: Discovery,
     idp: Idp,
     redirectUri: string,
@@ -34,10 +37,8 @@ export class RedirectLogin extends RelayLogin {
     opener: Opener,
     /** An origin, or `auto`: then it is that of the request which begins the login. */
     readonly publicUrl: string,
-    /** Whom the person signs in with. */
-    readonly provider: string,
   ) {
-    super(context, discovery, idp, redirectUri, secrets, discovery.loginLifetime);
+    super(context, target, discovery, idp, redirectUri, secrets, discovery.loginLifetime);
     this.#opener = opener;
   }
 
@@ -85,11 +86,7 @@ export class RedirectLogin extends RelayLogin {
       this.#browser = undefined;
       throw error;
     }
-    return authorizationUrl(this.idp, {
-      redirectUri: this.redirectUri,
-      state: this.opened.state,
-      challenge: challenge(this.secrets.pkceVerifier),
-    });
+    return this.url;
   }
 
   /** Opens the login at the relay, once. Throws `RelayError`. */
@@ -123,14 +120,6 @@ export class RedirectLogin extends RelayLogin {
   /** True if it ended because it took too long. */
   get wasLate(): boolean {
     return this.why === NOT_IN_TIME;
-  }
-
-  /** Ends the login when its time is over. */
-  async watch(): Promise<void> {
-    while (!this.isOver && Date.now() < this.deadline) {
-      await this.pause((this.deadline - Date.now()) / 1000);
-    }
-    this.fail(NOT_IN_TIME);
   }
 }
 

@@ -2,11 +2,10 @@
 
 import { printable } from "../http.js";
 import type { Idp } from "../idp/provider.js";
-import { redeem } from "../idp/tokens.js";
 import { clockDiffers } from "../relay/clocks.js";
 import { signingKeys } from "../relay/keys.js";
 import { ResponseRefused, openResponse } from "../relay/sealed.js";
-import { storeAccount } from "./accounts.js";
+import type { OAuthLogin } from "./oauth-login.js";
 import type { RelayLogin } from "./relay-login.js";
 
 /**
@@ -33,14 +32,13 @@ export async function verify(
   return parameters;
 }
 
-/** Redeems a code and stores the account. Throws an error that says why not. */
-export function redeemCode(login: RelayLogin, code: string | undefined): Promise<void> {
+/** Redeems a code, once, and keeps what it gives. Throws an error that says why not. */
+export function redeemCode(login: OAuthLogin, code: string | undefined): Promise<void> {
   return login.exclusively(async () => {
     if (login.isOver) return; // the other way was quicker
     if (!code) throw new Error("the response carries no code");
-    const { idp, redirectUri, secrets } = login;
-    const grant = { code, redirectUri, verifier: secrets.pkceVerifier };
-    await storeAccount(login, await redeem(idp.tokenEndpoint, idp.clientId, grant));
+    const { idp, redirectUri, target, verifier } = login;
+    await target.redeem(login, idp, { code, redirectUri, verifier });
   });
 }
 

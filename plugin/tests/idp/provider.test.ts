@@ -9,14 +9,14 @@ before(() => idp.start());
 after(() => idp.stop());
 
 test("another provider than ChatGPT is found by its discovery document", async () => {
-  const found = await findIdp({ issuer: idp.origin, clientId: "c" });
+  const found = await findIdp({ issuer: idp.origin, clientId: "c" }, { scope: "openid" });
   assert.deepEqual(found, {
     issuer: idp.origin,
     clientId: "c",
     authorizationEndpoint: `${idp.origin}/authorize`,
     tokenEndpoint: `${idp.origin}/token`,
     sendsIss: true,
-    extraParameters: { prompt: "consent" },
+    parameters: { scope: "openid" },
   });
 });
 
@@ -26,10 +26,30 @@ test("an identity provider that cannot be found is named", async (t) => {
     answer.writeHead(200).end(JSON.stringify({ issuer: "https://evil.example" }));
     return true;
   };
-  const asked = findIdp({ issuer: idp.origin, clientId: "c" });
+  const asked = findIdp({ issuer: idp.origin, clientId: "c" }, { scope: "openid" });
   await assert.rejects(asked, (error: Error) => {
     assert.ok(error instanceof IdpError);
     assert.match(error.message, /does not answer as the identity provider.*"issuer", which it spells https:\/\/evil\.example$/);
     return true;
   });
+});
+
+test("one that has RFC 8414's document only is found, its path behind the document's", async (t) => {
+  t.after(() => (idp.intercept = undefined));
+  const issuer = `${idp.origin}/tenant/`;
+  const asked: string[] = [];
+  idp.intercept = ({ path }, answer) => {
+    asked.push(path);
+    const found = path === "/.well-known/oauth-authorization-server/tenant";
+    const endpoints = { authorization_endpoint: `${issuer}a`, token_endpoint: `${issuer}t` };
+    answer.writeHead(found ? 200 : 404).end(JSON.stringify(found ? { issuer, ...endpoints } : {}));
+    return true;
+  };
+  const found = await findIdp({ issuer, clientId: "c" }, { scope: "ai" });
+  assert.equal(found.tokenEndpoint, `${issuer}t`);
+  assert.equal(found.sendsIss, false);
+  assert.deepEqual(asked, [
+    "/tenant/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server/tenant",
+  ]);
 });

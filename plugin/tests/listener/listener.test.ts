@@ -59,7 +59,7 @@ test("every answer carries the headers of the protocol's pages, and no script", 
 
 test("names are escaped and kept apart from the words around them", () => {
   const hostile = "<img src=x onerror=alert(1)>\"'&";
-  const login = { provider: hostile, origin: "https://opencode.example" } as RedirectLogin;
+  const login = { target: { name: hostile }, origin: "https://opencode.example" } as RedirectLogin;
   for (const { body } of [
     pages.interstitial(login, login.origin!, `/x?a=1&b=${hostile}`),
     pages.unregistered(login, login.origin!, hostile),

@@ -7,6 +7,7 @@ const MINUTE = 60_000;
 
 test("clocks that differ are named when a sign-in begins", async () => {
   await using h = await new Harness().start();
+  h.register();
   for (const [behind, says] of [
     [20 * MINUTE, /^warn .*opencode's clock is 20 minutes ahead of the relay's/],
     [-3 * MINUTE, /^warn .*opencode's clock is 3 minutes behind the relay's/],

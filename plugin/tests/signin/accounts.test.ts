@@ -56,7 +56,7 @@ test("with another provider's options set nobody is asked and nothing stored, fr
   h.log.length = 0;
   const own = { issuer: h.idp.origin, clientId: "c" };
   await h.load({ relay: h.relay.origin, key: h.relay.key, ...own });
-  const says = /^error opencode-relay: the option "issuer" is not offered/;
+  const says = /^error opencode-relay: the option "issuer" is none by itself/;
   assert.ok(h.logged(says));
   assert.match(await h.refused(0), says);
   assert.equal(h.hooks.auth.methods.length, 2); // and the API key

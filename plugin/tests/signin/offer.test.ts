@@ -138,7 +138,7 @@ test("labels and sentences are one line in opencode's terminal UI, 80 wide", asy
   const options = { relay: h.relay.origin, key: h.relay.key };
   h.relay.discovery = { confirmations_supported: ["completion_code"] };
   await h.load({ ...options, catcher: true });
-  await fits([0]);
+  await fits([0, 1]);
   h.register();
   await h.load(options);
   await fits([0]);

@@ -75,7 +75,9 @@ test("no key, verifier, code or token is ever logged", async () => {
   const form = await h.code();
   await form.callback(h.page("state-of-another", { code: "secret-code" }));
   await form.callback("KTRW-9F2D");
-  await form.callback(h.page(h.relay.last.state, { code: "secret-code" }));
+  await form.callback(h.page(h.state(form), { code: "secret-code" }));
+  h.register();
+  await h.auto();
   const verifier = h.idp.redeemed[0]!.get("code_verifier")!;
   const text = h.log.join("\n");
   for (const secret of [
@@ -86,6 +88,7 @@ test("no key, verifier, code or token is ever logged", async () => {
     "access-",
     "refresh-",
     "state-of",
+    h.state(form),
     h.relay.last.state,
   ]) {
     assert.ok(!text.includes(secret), secret);
@@ -95,8 +98,9 @@ test("no key, verifier, code or token is ever logged", async () => {
 
 test("keys and verifiers are fresh for each login", async () => {
   await using h = await new Harness().start();
-  await h.code();
-  await h.code();
+  h.register();
+  await h.auto();
+  await h.auto();
   const [one, two] = h.relay.logins;
   assert.notDeepEqual(one!.body["encryption_key"], two!.body["encryption_key"]);
   assert.notEqual(one!.body["collect_challenge"], two!.body["collect_challenge"]);
@@ -240,7 +244,7 @@ test("a login that nobody finishes ends with its lifetime", async () => {
 test("the label says what to paste, and only where something is pasted", async () => {
   await using h = await new Harness().start();
   const label = () => h.hooks.auth.methods[0]!.label;
-  assert.match(label(), /relay: paste the failed page's address$/);
+  assert.match(label(), /^ChatGPT: paste the failed page's address$/);
   h.register();
   const options = { relay: h.relay.origin };
   await h.load({ ...options, key: h.relay.key });

@@ -68,7 +68,7 @@ test("a configured address that is not registered polls, and the log has the com
   const shown = await h.auto();
   assert.match(shown.instructions, /: K7WR-9F2D$/);
   const says =
-    /^warn .* polls: .*instances update ID --return-url https:\/\/opencode\.example\/auth\/callback$/;
+    /^warn .*publicUrl is not used for this sign-in: .*instances update ID --return-url https:\/\/opencode\.example\/auth\/callback$/;
   assert.ok(h.logged(says), h.log.join());
   await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
@@ -109,7 +109,7 @@ test("an address with a path, or a wrong one to listen on, polls too, and the lo
     assert.match(h.hooks.auth.methods[0]!.label, /via relay \(browser\)$/);
     const shown = await h.auto();
     assert.match(shown.instructions, /: K7WR-9F2D$/);
-    for (const when of ["publicUrl is not used for now", "publicUrl is not used, this sign-in polls"]) {
+    for (const when of ["publicUrl is not used for now", "publicUrl is not used for this sign-in"]) {
       assert.ok(h.logged(new RegExp(`^warn .*${when}: .*${says.source}`)), h.log.join());
     }
   }
@@ -180,13 +180,13 @@ test("where redirect cannot be used it polls instead, and says why", async () =>
     return method;
   };
   h.relay.redirectOffered = false; // told only when the login is opened
-  assert.equal(await polled(/this sign-in polls: .* completion code/), "auto");
+  assert.equal(await polled(/not used for this sign-in: .* completion code/), "auto");
   h.relay.redirectOffered = true;
   h.relay.discovery = { deliveries_supported: ["poll"] };
-  assert.equal(await polled(/this sign-in polls: .* completion code/), "auto");
+  assert.equal(await polled(/not used for this sign-in: .* completion code/), "auto");
   h.relay.discovery = {};
   h.relay.registered = [];
-  assert.equal(await polled(/auth\/callback is not registered at .*pasted/), "code");
+  assert.equal(await polled(/auth\/callback is not registered there, so the answer is pasted/), "code");
   h.register();
   h.relay.openEnrolment = true;
   const { origin: relay } = h.relay;

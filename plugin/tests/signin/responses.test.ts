@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { findIdp } from "../../src/idp/provider.js";
 import { readSettings } from "../../src/settings.js";
 import { makeAttempt } from "../../src/signin/attempt.js";
 import { RelayLogin } from "../../src/signin/relay-login.js";
 import { issFits, verify } from "../../src/signin/responses.js";
+import type { Target } from "../../src/signin/target.js";
 import { Harness } from "../harness.js";
 
 const EVIL = "https://evil.example";
@@ -31,17 +33,25 @@ test("a missing iss is refused of a provider known to send it, and another one a
 test("the relay is told whose iss it is to demand, and the sealed response is held to it", async () => {
   await using h = await new Harness().start();
   const { origin: relay } = h.relay;
-  const settings = {
-    ...readSettings({ relay, key: h.relay.key }, {}),
-    issuer: h.idp.origin,
-    clientId: "c",
+  const settings = readSettings({ relay, key: h.relay.key }, {});
+  const target: Target = {
+    provider: "another",
+    name: "Another",
+    find: async (found) => ({
+      idp: await findIdp({ issuer: h.idp.origin, clientId: "c" }, {}),
+      redirectUri: found!.redirectUri,
+    }),
+    redeem: async () => undefined,
+    look: async () => undefined,
   };
   const context = { client: h.client, directory: "/", log: () => undefined };
-  const attempt = await makeAttempt(context, settings);
+  const attempt = await makeAttempt(context, settings, target);
   const opened = await attempt.open({});
   assert.equal(h.relay.last.body["idp_issuer"], h.idp.origin);
   const { discovery, idp, redirectUri, secrets } = attempt;
-  const login = new RelayLogin(context, discovery, idp, redirectUri, secrets).opens(opened);
+  const login = new RelayLogin(context, target, discovery, idp, redirectUri, secrets).opens(
+    opened,
+  );
   const verified = async (params: Record<string, string>) =>
     await verify(login, await h.relay.seal(h.relay.last, params));
   assert.equal((await verified({ code: "c1", iss: h.idp.origin })).get("code"), "c1");

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import httpx
 
+from opencode_relay import outgoing
 from opencode_relay.errors import RelayError
 
 PATIENCE = 30.0  # seconds that a check may take
@@ -31,6 +30,14 @@ class Wrong(RelayError):  # a finding, told in a table
 
 class NotTried(RelayError):
     """A check could not be made; the sentence says what it needs."""
+
+
+class Enough(RelayError):  # a finding, told in a table
+    """All is known; the checks that follow have nothing to look at."""
+
+    def __init__(self, seen: str, *, ok: bool | None = True) -> None:
+        super().__init__(seen)
+        self.ok = ok
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +65,20 @@ def carry_out(
             yield Finding(check.name, None, why)
             continue
         begins(check)
-        finding = _made(check, left)
+        try:
+            finding = _made(check, left)
+        except Enough as enough:
+            yield Finding(check.name, enough.ok, str(enough))
+            return
         good = good and (number >= needed or finding.ok is not False)
         yield finding
 
 
 def _made(check: Check, seconds: float) -> Finding:
     try:
-        return Finding(check.name, True, within(seconds, check.look))
+        return Finding(check.name, True, outgoing.within(seconds, check.look))
+    except Enough:
+        raise
     except NotTried as missing:
         return Finding(check.name, None, str(missing))
     except RelayError as wrong:
@@ -82,21 +95,3 @@ def why(wrong: Exception) -> str:
     if isinstance(wrong, httpx.RequestError) and not isinstance(wrong, httpx.LocalProtocolError):
         return f"No usable answer: {wrong}."
     return f"No usable answer ({type(wrong).__name__})."
-
-
-def within(seconds: float, look: Callable[[], str]) -> str:
-    """Give up on the whole of it after so many seconds. Raises TimeoutError.
-
-    httpx bounds each read, and a server that sends a byte now and then would hold us for good. The
-    thread that is given up dies with its connection, or with the process.
-    """
-    future: Future[str] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(look())
-        except BaseException as wrong:  # noqa: BLE001  # raised where it is waited for
-            future.set_exception(wrong)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result(seconds)

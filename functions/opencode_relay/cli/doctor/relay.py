@@ -12,6 +12,7 @@ from html import unescape
 
 import httpx
 
+from opencode_relay import program
 from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin, RelayRefused
 from opencode_relay.errors import ConfigError
 from opencode_relay.response import LEEWAY
@@ -24,6 +25,7 @@ from .web import text_of
 NEEDED = 3  # without these the others say nothing
 _CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")
 LONGEST = 25  # seconds that a relay may hold a question
+LOGIN, RETURN_URL = "a whole login", "the return URL"
 _KEY = "give an instance key with --key to try this"
 
 
@@ -44,7 +46,6 @@ class Examination:
 
     def checks(self, instance: str | None = None) -> list[Check]:
         """List them; with an `instance`'s URL and a key also whether it may be returned to."""
-        return_url = Check("the return URL", lambda: self._registered(f"{instance}/auth/callback"))
         return [
             *self._connection.checks(),
             Check("answers as a relay", self._discovery),
@@ -53,11 +54,27 @@ class Examination:
             Check("signing keys", self._jwks),
             Check("headers of its pages", self._headers),
             Check("Origin of a form", self._origin),
-            Check("a whole login", self._login),
+            Check(LOGIN, self._login),
             Check("callers' addresses", self._addresses),
             Check("a held question", self._held, slow=LONGEST),
-            *([return_url] if instance and self._has_key else []),
+            *self._return_url(instance),
         ]
+
+    def first(self, instance: str | None = None) -> list[Check]:
+        """List those by which a relay and a key prove good, in a second."""
+        return [
+            *self._connection.checks(),
+            Check("answers as a relay", self._discovery),
+            Check("store and keys", self._health),
+            Check("clock", self._clock),
+            Check(LOGIN, self._login),
+            *self._return_url(instance),
+        ]
+
+    def _return_url(self, instance: str | None) -> list[Check]:
+        if not (instance and self._has_key):
+            return []
+        return [Check(RETURN_URL, lambda: self._registered(f"{instance}/auth/callback"))]
 
     def _discovery(self) -> str:
         found = self._relay.discover()
@@ -177,7 +194,7 @@ class Examination:
                 raise
             raise Wrong(
                 f"The relay sends nobody back to {return_url}: its operator registers it with "
-                f"`opencode-relay instances update ID --return-url {return_url}`."
+                f"`{program.name()} instances update ID --return-url {return_url}`."
             ) from None
         return "registered"
 

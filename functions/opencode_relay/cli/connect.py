@@ -1,0 +1,184 @@
+"""`opencode-relay connect`: on opencode's machine, puts the plugin and its settings in place."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from opencode_relay import addresses, bundle
+from opencode_relay.errors import ConfigError, Refused
+from opencode_relay.instances import instance_id_of
+from opencode_relay.secret import Secret
+
+from .doctor.checks import Finding, carry_out
+from .doctor.relay import LOGIN, RETURN_URL, Examination
+from .doctor.web import asking
+from .folder import Folder, Options, key_of
+from .shown import as_text
+
+_KEYS = ("key", "keyFile")
+_NEXT = "Restart opencode. Then in it: Settings, Providers, OpenAI, Connect."
+
+
+def connect(
+    relay: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RELAY_URL]",
+            envvar="OPENCODE_RELAY_URL",
+            help="The relay's URL; else the one that is connected, or none.",
+        ),
+    ] = None,
+    key_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file with the instance key, for opencode to read; - is standard input. Else "
+            "it is OPENCODE_RELAY_KEY, OPENCODE_RELAY_KEY_FILE, the key connected, or asked for.",
+        ),
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="opencode's own https origin, or auto; '' for none."),
+    ] = None,
+    catcher: Annotated[
+        bool | None,
+        typer.Option(
+            "--catcher/--no-catcher", help="People here have the browser extension or `catch`."
+        ),
+    ] = None,
+    providers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Gateways of one's own: a JSON list.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--print", help="Show what would be written, and do nothing.")
+    ] = False,
+) -> None:
+    """Connect this machine's opencode to a relay: check relay and key, put the plugin there.
+
+    Run again it changes only what differs, and brings the plugin of this version.
+    """
+    folder = Folder()
+    folder.refuse_entry()
+    was = folder.options() or {}
+    options = {**was, **_told(relay, public_url, catcher, providers)}
+    given = _given(key_file)
+    if given or options.get("relay") != was.get("relay"):  # one relay's key is not another's
+        options = {name: value for name, value in options.items() if name not in _KEYS}
+    options = {name: value for name, value in {**options, **given}.items() if value != ""}
+    if show:
+        _show(folder, options)
+        return
+    if "relay" in options:
+        options = _checked(options, given=bool(given))
+    done = folder.write(bundle.read(), options)
+    print("\n".join(map(as_text, done or ["Nothing to change."])))
+    print(_NEXT)
+
+
+def _told(
+    relay: str | None, public_url: str | None, catcher: bool | None, providers: Path | None
+) -> Options:
+    told: Options = {}
+    if relay:
+        told["relay"] = addresses.origin(relay, "RELAY_URL")
+    if public_url is not None:
+        plain = public_url in ("", "auto")
+        told["publicUrl"] = public_url if plain else addresses.origin(public_url, "--public-url")
+    if catcher is not None:
+        told["catcher"] = catcher
+    if providers is not None:
+        told["providers"] = _list_in(providers)
+    return told
+
+
+def _list_in(file: Path) -> list[Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except ValueError as wrong:
+        raise ConfigError(f"{file} is no JSON: {wrong}.") from None
+    if not isinstance(found, list):
+        raise ConfigError(f'{file} must hold a list: [{{"id": …, "issuer": …, "clientId": …}}].')
+    return found
+
+
+def _given(key_file: str | None) -> Options:
+    """Take the key, or where it is, from whatever names it first."""
+    if key_file == "-":
+        return {"key": _valid(sys.stdin.read())}
+    if key_file is None and (key := os.environ.get("OPENCODE_RELAY_KEY")):
+        return {"key": _valid(key)}
+    if file := key_file or os.environ.get("OPENCODE_RELAY_KEY_FILE"):
+        return {"keyFile": str(Path(file).expanduser().absolute())}
+    return {}
+
+
+def _valid(text: str) -> str:
+    """Raises Refused, and shows nothing of it."""
+    key = text.strip()
+    instance_id_of(Secret(key))
+    return key
+
+
+def _checked(options: Options, *, given: bool) -> Options:
+    """Carry a made-up login through the relay; ask for the key where one is wanted."""
+    relay = options["relay"]
+    wrong = _wrong(options)
+    if wrong and wrong.check == LOGIN and not given:
+        if not sys.stdin.isatty():  # a prompt would echo
+            raise ConfigError(
+                f"{_said(relay, wrong)} Name a file with the instance key by --key-file, or put "
+                "the key into OPENCODE_RELAY_KEY."
+            )
+        print(as_text(_said(relay, wrong)), file=sys.stderr)
+        options = {name: value for name, value in options.items() if name not in _KEYS}
+        options["key"] = _asked()
+        wrong = _wrong(options)
+    if wrong:
+        raise ConfigError(f"{_said(relay, wrong)} Nothing was changed.")
+    return options
+
+
+def _wrong(options: Options) -> Finding | None:
+    """Return the first thing that is wrong with relay or key."""
+    key, public = key_of(options), options.get("publicUrl")
+    with asking() as web:
+        examined = Examination(web, options["relay"], key.reveal() if key else None)
+        checks = examined.first(None if public == "auto" else public)
+        found = list(carry_out(checks, needed=len(checks)))
+    for one in found:
+        if one.check == RETURN_URL:
+            if one.ok is False:
+                print(as_text(one.seen), file=sys.stderr)
+        elif one.ok is False or (one.ok is None and one.check == LOGIN):
+            return one
+    who = "and the key holds" if key else "without a key"
+    print(f"{options['relay']} answers, {who}: a made-up login went all the way.")
+    return None
+
+
+def _said(relay: str, wrong: Finding) -> str:
+    if wrong.ok is None:
+        return f"{relay} wants an instance key."
+    return f"{relay}, {wrong.check}: {wrong.seen}"
+
+
+def _asked() -> str:
+    while True:
+        try:
+            return _valid(typer.prompt("Instance key (it is not shown)", hide_input=True))
+        except Refused as refused:
+            print(refused, file=sys.stderr)
+
+
+def _show(folder: Folder, options: Options) -> None:
+    shown = {**options, **({"key": "ocr_…"} if "key" in options else {})}
+    print(f"{folder.plugin}: the plugin\n{folder.settings}, for its owner alone:")
+    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    if "relay" in options and not any(name in options for name in _KEYS):
+        print(f"A key would be asked for, unless {options['relay']} wants none.")

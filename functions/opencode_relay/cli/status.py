@@ -1,0 +1,90 @@
+"""`opencode-relay status`: what of this machine's opencode is connected, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from opencode_relay import __version__, program
+
+from .doctor.checks import Check, Finding, NotTried, Wrong, carry_out
+from .doctor.relay import Examination
+from .doctor.told import Told
+from .doctor.web import asking
+from .folder import PLUGIN, Folder, key_of
+from .home import AsJSON
+
+_NEEDED = 3
+
+
+def status(as_json: AsJSON = False) -> None:
+    """Show what is connected, the plugin's version, and whether relay and key hold.
+
+    Exit status: 0 all is well, 1 something is wrong, 3 not everything could be tried.
+    """
+    told = Told(as_json)
+    told.run(_runs(told))
+
+
+def _runs(told: Told) -> Iterator[Iterator[Finding]]:
+    folder = Folder()
+    here = [
+        Check("who is asked", lambda: _entry(folder)),
+        Check("settings", lambda: _settings(folder)),
+        Check("plugin", lambda: _plugin(folder)),
+    ]
+    yield carry_out(here, needed=_NEEDED, begins=told.begins)
+    if told.well is False or folder.entry():
+        return
+    options = folder.options() or {}
+    if "relay" not in options:
+        return
+    key = key_of(options)
+    public = options.get("publicUrl")
+    with asking() as web:
+        of_relay = Examination(web, options["relay"], key.reveal() if key else None)
+        checks = of_relay.first(None if public == "auto" else public)
+        yield carry_out(checks, needed=len(checks), begins=told.begins)
+
+
+def _entry(folder: Folder) -> str:
+    entry = folder.entry()
+    if entry is None:
+        return f"the plugin in {folder.plugins}"
+    if folder.installed():
+        raise Wrong(
+            f"{entry.file} names the plugin ({entry.name!r}), and that entry wins over what "
+            f"`connect` wrote: remove one of them, the latter with {program.command('disconnect')}."
+        )
+    raise NotTried(f"the entry {entry.name!r} in {entry.file}: opencode's log says what it does")
+
+
+def _settings(folder: Folder) -> str:
+    options = folder.options()
+    if options is None:
+        if folder.entry():
+            raise NotTried("the entry has its own")
+        connect = program.command("connect", "RELAY_URL")
+        raise Wrong(f"Nothing is connected: {connect} does it.")
+    if (mode := folder.settings.stat().st_mode & 0o777) & 0o077:
+        raise Wrong(
+            f"Others may read {folder.settings} (mode {mode:04o}): {program.command('connect')} "
+            "closes it."
+        )
+    set_ = ", ".join(name for name in options if name != "relay")
+    return f"{options.get('relay', 'no relay')}; {set_ or 'nothing else'}"
+
+
+def _plugin(folder: Folder) -> str:
+    found = folder.installed()
+    if not found and folder.entry():
+        raise NotTried("the entry's")
+    if len(found) != 1:
+        raise Wrong(f"There are {len(found)} of it: {program.command('connect')} mends that.")
+    match = PLUGIN.fullmatch(found[0].name)
+    version = match[1] if match else ""
+    if version != __version__:
+        raise Wrong(
+            f"It is {version}, and this program brings {__version__}: {program.command('connect')} "
+            "puts that there."
+        )
+    return f"version {version}"

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { PROVIDER } from "../../src/mcp/entry.js";
+import { mcp } from "../../src/mcp/plugin.js";
+import type { Authorization, Client, Config, ListedHooks } from "../../src/opencode/interface.js";
+import { liveLogins } from "../../src/signin/logins.js";
+import { StubRelay } from "../stub.js";
+import { StubMcp } from "./stub.js";
+
+process.env["NO_PROXY"] = "127.0.0.1";
+
+const relay = new StubRelay();
+let server: StubMcp;
+let home = "";
+let log: string[] = [];
+let connects: string[] = [];
+let version = "1.18.33";
+let status = "connected";
+
+before(async () => {
+  await relay.start();
+  home = await mkdtemp(join(tmpdir(), "relay-"));
+  process.env["XDG_DATA_HOME"] = home;
+  process.env["XDG_STATE_HOME"] = home;
+});
+beforeEach(async () => {
+  server = await new StubMcp().start();
+  log = [];
+  connects = [];
+  version = "1.18.33";
+  status = "connected";
+});
+afterEach(async () => {
+  for (const login of liveLogins()) login.end({ type: "failed" });
+  await server.stop();
+});
+after(async () => {
+  await relay.stop();
+  delete process.env["XDG_DATA_HOME"];
+  delete process.env["XDG_STATE_HOME"];
+  await rm(home, { recursive: true });
+});
+
+function client(directory: string): Client {
+  return {
+    _client: { get: async () => ({ data: { version } }) },
+    app: { log: async ({ body }) => void log.push(`${body.level} ${body.message}`) },
+    mcp: {
+      status: async () => ({ data: { demo: { status } } }),
+      connect: async ({ path }) => void connects.push(`${path.name} in ${directory}`),
+    },
+    auth: { set: async () => ({}) },
+    instance: { dispose: async () => undefined },
+    provider: { oauth: { authorize: async () => undefined } },
+  };
+}
+
+const viaRelay = (): Record<string, unknown> => ({ relay: relay.origin, key: relay.key });
+
+async function opened(
+  directory: string,
+  options: Record<string, unknown> = viaRelay(),
+  config: Config = { mcp: { demo: { type: "remote", url: server.server().url } } },
+): Promise<ListedHooks> {
+  const hooks = await mcp({ client: client(directory), directory }, options);
+  await hooks.config(config);
+  return hooks;
+}
+
+async function begin(hooks: ListedHooks, way = 0, name = "demo"): Promise<Authorization> {
+  const method = hooks.auth!.methods[way]!;
+  assert.equal(method.type, "oauth");
+  return await (method as Extract<typeof method, { type: "oauth" }>).authorize({ server: name });
+}
+
+const labels = (hooks: ListedHooks): string[] => hooks.auth!.methods.map(({ label }) => label);
+
+const entry = async (): Promise<unknown> => {
+  const file = await readFile(join(home, "opencode/mcp-auth.json"), "utf8");
+  return (JSON.parse(file) as Record<string, unknown>)["demo"];
+};
+
+test("the lines are those that can work, and none where there is no server", async () => {
+  const first = /^Via relay/;
+  const [one, carried, pasted] = labels(await opened("/a", { ...viaRelay(), catcher: true }));
+  assert.match(one!, first);
+  assert.match(carried!, /extension or catcher/);
+  assert.match(pasted!, /^Refused the relay\? Paste/);
+  assert.equal(labels(await opened("/a")).length, 2);
+  assert.deepEqual(labels(await opened("/a", {})), ["Paste the failed page's address"]);
+  assert.match(labels(await opened("/a", { relai: "" }))[0]!, first);
+  for (const label of [one, carried, pasted]) assert.ok(label!.length <= 52);
+
+  const config: Config = { mcp: {} };
+  assert.equal((await opened("/a", viaRelay(), config)).auth, undefined);
+  assert.equal(config.provider, undefined);
+});
+
+test("the line leaves the configuration when opencode has read it", async () => {
+  const config: Config = { mcp: { demo: { type: "remote", url: server.server().url } } };
+  const hooks = await opened("/a", viaRelay(), config);
+  assert.ok(config.provider![PROVIDER]);
+  assert.equal(hooks.provider.id, "openai");
+  const models = {};
+  assert.equal(await hooks.provider.models({ models }), models);
+  assert.equal(config.provider, undefined);
+});
+
+test("a sign-in through the relay ends with tokens in opencode's file, and every project connected", async () => {
+  server.tokens = { access_token: "a", refresh_token: "r", token_type: "Bearer", scope: "s" };
+  const hooks = await opened("/a");
+  await opened("/b");
+  const other = { demo: { type: "remote", url: "https://other.example/mcp" } };
+  await opened("/c", viaRelay(), { mcp: other });
+  const shown = await begin(hooks);
+  assert.equal(shown.method, "auto");
+  assert.match(shown.instructions, /: K7WR-9F2D$/);
+  assert.equal(new URL(shown.url).searchParams.get("resource"), server.server().url);
+  assert.equal(relay.last.body["provider"], `demo (${new URL(server.origin).host})`);
+
+  await relay.release(relay.last, { code: "the-code" });
+  assert.deepEqual(await (shown as { callback(): Promise<unknown> }).callback(), { type: "success" });
+  assert.deepEqual(await entry(), {
+    tokens: { accessToken: "a", refreshToken: "r", scope: "s" },
+    clientInfo: { clientId: "registered" },
+    serverUrl: server.server().url,
+  });
+  assert.deepEqual(connects.sort(), ["demo in /a", "demo in /b"]);
+});
+
+test("where it is not connected then, the log says so", async () => {
+  status = "failed";
+  const shown = await begin(await opened("/a"));
+  await relay.release(relay.last, { code: "the-code" });
+  await (shown as { callback(): Promise<unknown> }).callback();
+  assert.ok(log.some((line) => /signed in to, but in \/a its status is failed/.test(line)));
+});
+
+test("where iss is announced an answer without it, or another's, is refused", async () => {
+  server.metadata = { authorization_response_iss_parameter_supported: true };
+  for (const params of [{ code: "c" }, { code: "c", iss: "https://wrong.example" }]) {
+    const shown = await begin(await opened("/a"));
+    assert.equal(relay.last.body["idp_issuer"], server.origin);
+    await relay.release(relay.last, params);
+    assert.deepEqual(await (shown as { callback(): Promise<unknown> }).callback(), { type: "failed" });
+  }
+  assert.deepEqual(server.forms(), []);
+});
+
+test("without a relay, and for a server that refuses it, the page's address is pasted", async () => {
+  for (const [options, way] of [[{}, 0], [viaRelay(), 1]] as const) {
+    const before = relay.logins.length;
+    const shown = await begin(await opened("/a", options), way);
+    assert.equal(shown.method, "code");
+    const asked = new URL(shown.url).searchParams;
+    const page = `${asked.get("redirect_uri")}?code=c&state=${asked.get("state")}`;
+    const { callback } = shown as { callback(text: string): Promise<unknown> };
+    assert.deepEqual(await callback(page), { type: "success" });
+    assert.equal(relay.logins.length, before);
+  }
+});
+
+test("another version of opencode is noticed before anything is asked", async () => {
+  for (version of ["2.0.0", "", "12.1.0"]) {
+    await assert.rejects(begin(await opened("/a")), /it signs in to none/);
+  }
+  assert.ok(log.some((line) => line.startsWith("error ") && line.includes("opencode 2.0.0")));
+  assert.deepEqual(server.seen, []);
+});
+
+test("a server that the configuration does not have is not signed in to", async () => {
+  await assert.rejects(begin(await opened("/a"), 0, "elsewhere"), /no such MCP server/);
+});
+
+test("the menu names hosts, and first those that need a sign-in", async () => {
+  status = "needs_auth";
+  const remote = { type: "remote", url: "https://mcp.example/" };
+  const demo = { type: "remote", url: server.server().url };
+  const hooks = await opened("/a", viaRelay(), { mcp: { first: remote, demo } });
+  const read = () => {
+    const [method] = hooks.auth!.methods as readonly { prompts?: readonly { options: object }[] }[];
+    return method!.prompts![0]!.options;
+  };
+  read(); // and the look begins
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const { host } = new URL(server.origin);
+  assert.deepEqual(read(), [
+    { label: "demo", value: "demo", hint: `${host}, needs a sign-in` },
+    { label: "first", value: "first", hint: "mcp.example" },
+  ]);
+});

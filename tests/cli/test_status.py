@@ -1,0 +1,120 @@
+"""`status`, and entries of opencode.json, which win over what `connect` wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from opencode_relay import __version__
+
+from tests.cli.homes import PLUGIN, SETTINGS, Home
+from tests.cli.instances import Instances
+
+COMMENTED = """// Mine, with a comma at each end.
+{
+  /* "plugin": ["never"], */
+  "model": "a//b, ]",
+  "plugin": ["other", ["%s", {"relay": "https://relay.example"},],],
+}
+"""
+
+
+def rows(home: Home) -> tuple[int, dict[str, tuple[bool | None, str]]]:
+    done = home.run("status", "--json")
+    found = json.loads(done.stdout)["checks"]
+    return done.returncode, {row["check"]: (row["ok"], row["seen"]) for row in found}
+
+
+def test_what_is_connected_and_holds(home: Home, relay: str, key: str) -> None:
+    home.connect(relay, "--catcher", OPENCODE_RELAY_KEY=key)
+    status, found = rows(home)
+    assert status == 0
+    assert found["settings"] == (True, f"{relay}; catcher, key")
+    assert found["plugin"] == (True, f"version {__version__}")
+    assert found["a whole login"][0] is True
+    done = home.run("status")
+    assert "All is well." in done.stdout
+    assert key not in done.stdout
+
+
+def test_without_a_relay_there_is_nobody_to_ask(home: Home) -> None:
+    home.connect()
+    assert rows(home)[0] == 0
+    assert "a whole login" not in rows(home)[1]
+
+
+def test_nothing_is_connected(home: Home) -> None:
+    status, found = rows(home)
+    assert status == 1
+    assert found["settings"][0] is False
+    assert "Nothing is connected: `" in found["settings"][1]
+
+
+def test_a_key_that_holds_no_more(home: Home, instances: Instances, relay: str, key: str) -> None:
+    home.connect(relay, OPENCODE_RELAY_KEY=key)
+    instances.json("revoke", key.split("_")[1])
+    status, found = rows(home)
+    assert status == 1
+    assert "it was revoked" in found["a whole login"][1]
+
+
+def test_an_old_plugin_and_a_file_that_is_open_to_others(home: Home) -> None:
+    home.connect()
+    (home.plugins / PLUGIN).rename(home.plugins / "opencode-relay-0.0.9.js")
+    assert f"It is 0.0.9, and this program brings {__version__}" in rows(home)[1]["plugin"][1]
+    (home.plugins / SETTINGS).chmod(0o640)
+    assert "(mode 0640)" in rows(home)[1]["settings"][1]
+    (home.plugins / "opencode-relay-0.0.9.js").unlink()
+    home.connect()
+    assert rows(home)[0] == 0
+
+
+# An entry in opencode.json
+
+
+@pytest.mark.parametrize("file", ["config.json", "opencode.json", "opencode.jsonc"])
+@pytest.mark.parametrize("name", ["opencode-relay", "opencode-relay@file:/x.tgz"])
+def test_an_entry_wins_and_is_named(home: Home, file: str, name: str) -> None:
+    home.connect()
+    (home.config / file).write_text(COMMENTED % name)
+    told = home.refused()
+    assert f"{home.config / file} names the plugin already ('{name}'), and that entry wins" in told
+    assert "disconnect`" in rows(home)[1]["who is asked"][1]
+    done = home.run("disconnect")
+    assert f"{home.config / file} still names the plugin: '{name}'." in done.stdout
+    status, found = rows(home)
+    assert (status, found["who is asked"][0]) == (3, None)
+    assert name in found["who is asked"][1]
+
+
+def test_an_entry_may_be_a_file_of_any_name(home: Home, tmp_path: Path) -> None:
+    built = tmp_path / "dist/index.js"
+    built.parent.mkdir()
+    built.write_text('export default { id: "opencode-relay" }')
+    home.config.mkdir(parents=True)
+    for name in (f"file://{built}", str(built)):
+        (home.config / "opencode.json").write_text(json.dumps({"plugin": [name]}))
+        assert name in home.refused()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"mcp": {"opencode-relay": {}}} // "plugin": ["opencode-relay"]',
+        '{"plugin": ["other", ["./mine.js", {"a": "opencode-relay"}], 1, []]}',
+        '{"plugin": "opencode-relay"}',
+        "[]",
+    ],
+)
+def test_what_is_no_entry_is_in_nobodys_way(home: Home, text: str) -> None:
+    home.config.mkdir(parents=True)
+    (home.config / "opencode.json").write_text(text)
+    home.connect()
+    assert (home.config / "opencode.json").read_text() == text
+
+
+def test_a_configuration_that_cannot_be_read_is_named(home: Home) -> None:
+    home.config.mkdir(parents=True)
+    (home.config / "opencode.json").write_text("{")
+    assert f"opencode cannot read {home.config / 'opencode.json'}: " in home.refused()

@@ -1,0 +1,113 @@
+"""The key ring in Parameter Store: what is missing is added, what is there stays."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.keys.key import Purpose
+from opencode_relay.keys.parameters import KeyParameters
+from opencode_relay.keys.ring import MAX_AGE
+
+from tests.support.clock import START, Clock
+
+PATH = "/opencode-relay/stack/keys"
+
+
+class ParameterStore:
+    """SSM, refusing each call whose turn is in `denied`."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.denied: list[bool] = []
+        self.written: list[str] = []
+
+    def _turn(self, operation: str) -> None:
+        if self.denied and self.denied.pop(0):
+            error = {"Code": "AccessDeniedException", "Message": "the-secret"}
+            raise ClientError({"Error": error}, operation)
+
+    def get_parameters(self, *, Names: list[str], **_: Any) -> dict[str, Any]:  # noqa: N803
+        self._turn("GetParameters")
+        known = [name for name in Names if name in self.values]
+        return {"Parameters": [{"Name": n, "Value": self.values[n]} for n in known]}
+
+    def put_parameter(self, *, Name: str, Value: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self._turn("PutParameter")
+        self.written.append(Name.rpartition("/")[2])
+        self.values[Name] = Value
+        return {}
+
+
+@pytest.fixture
+def store() -> ParameterStore:
+    return ParameterStore()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys(store: ParameterStore, clock: Clock) -> KeyParameters:
+    return KeyParameters(store, PATH, clock)
+
+
+def test_the_first_keys_are_made_once(store: ParameterStore, keys: KeyParameters) -> None:
+    assert keys.make()
+    before = dict(store.values)
+    assert not keys.make()
+    assert store.values == before
+    assert store.written == list(Purpose)
+    assert all(key.used_from < START for key in keys.load().keys)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_purpose_that_a_release_brings_gets_its_key(
+    store: ParameterStore, keys: KeyParameters, purpose: Purpose
+) -> None:
+    keys.make()
+    del store.values[f"{PATH}/{purpose}"]
+    with pytest.raises(StoreUnavailable, match=f"under {PATH}: .* adds what is missing"):
+        keys.load()
+    before = dict(store.values)
+    store.written.clear()
+    assert keys.make()
+    assert store.written == [purpose]
+    assert before.items() <= store.values.items()
+    assert keys.load().in_use(purpose, START)
+
+
+def test_a_first_making_that_broke_off_is_gone_on_with(
+    store: ParameterStore, keys: KeyParameters
+) -> None:
+    store.denied = [False, False, False, True]
+    with pytest.raises(StoreUnavailable, match="AccessDeniedException"):
+        keys.make()
+    before = dict(store.values)
+    assert len(before) == 2
+    assert keys.make()
+    assert before.items() <= store.values.items()
+    assert len(keys.load().keys) == len(Purpose)
+
+
+def test_a_damaged_key_is_not_replaced(store: ParameterStore, keys: KeyParameters) -> None:
+    keys.make()
+    store.values[f"{PATH}/state"] = "the-secret"
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        keys.make()
+    assert store.values[f"{PATH}/state"] == "the-secret"
+
+
+def test_keys_that_are_not_due_are_not_written(
+    store: ParameterStore, keys: KeyParameters, clock: Clock
+) -> None:
+    keys.make()
+    store.written.clear()
+    assert not keys.rotate_if_due()
+    assert store.written == []
+    clock.advance(MAX_AGE)
+    assert keys.rotate_if_due()
+    assert {len(json.loads(value)) for value in store.values.values()} == {2}

@@ -1,0 +1,82 @@
+"""The instance key in opencode's own folder, which other programs and people of a machine see."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opencode_relay.cli.connect import connect
+from opencode_relay.cli.folder import Folder
+from opencode_relay.errors import ConfigError
+from opencode_relay.instances import Instance
+
+KEY = Instance.enrol("x", [], 0)[1].reveal()
+OPTIONS = {"relay": "https://relay.example", "key": KEY}
+
+
+class TestInstanceKeyWhereOthersReadIt:
+    """CWE-732: a credential is written first and closed to others afterwards, or never."""
+
+    @pytest.fixture(autouse=True)
+    def open_umask(self) -> Iterator[None]:
+        before = os.umask(0)
+        yield
+        os.umask(before)
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        monkeypatch.setenv("OPENCODE_RELAY_KEY", KEY)
+        return Folder()
+
+    def test_it_is_its_owners_from_the_first_moment(
+        self, folder: Folder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: set[int] = set()
+        replace = Path.replace
+
+        def watched(path: Path, target: Path) -> Path:
+            seen.update(stat.S_IMODE(one.stat().st_mode) for one in folder.plugins.iterdir())
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", watched)
+        for plugin in (b"one", b"two"):
+            folder.write(plugin, {**OPTIONS, "n": plugin.decode()})
+        assert seen == {0o600}
+        assert stat.S_IMODE(folder.plugins.stat().st_mode) == 0o700
+
+    def test_a_file_that_was_opened_to_others_is_closed(self, folder: Folder) -> None:
+        folder.write(b"plugin", OPTIONS)
+        folder.settings.chmod(0o644)
+        folder.write(b"plugin", OPTIONS)
+        assert stat.S_IMODE(folder.settings.stat().st_mode) == 0o600
+
+    def test_no_copy_of_it_is_left(self, folder: Folder) -> None:
+        for plugin in (b"one", b"two"):
+            folder.write(plugin, {**OPTIONS, "n": plugin.decode()})
+            assert set(folder.plugins.iterdir()) == {folder.plugin, folder.settings}
+        (folder.plugins / ".opencode-relay-of-one-that-was-killed").write_text(KEY)
+        folder.remove()
+        assert not folder.plugins.exists()
+
+    def test_it_goes_where_no_link_leads(self, folder: Folder, tmp_path: Path) -> None:
+        folder.plugins.mkdir(parents=True)
+        folder.settings.symlink_to(tmp_path / "public")
+        with pytest.raises(ConfigError, match="is a link"):
+            folder.write(b"plugin", OPTIONS)
+        assert not (tmp_path / "public").exists()
+        assert folder.settings.is_symlink()
+
+    def test_it_is_shown_to_nobody(
+        self, folder: Folder, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        connect("https://relay.example", show=True)
+        shown = capsys.readouterr()
+        assert '"key"' in shown.out
+        assert KEY not in shown.out + shown.err
+        folder.plugins.mkdir(parents=True)
+        folder.settings.write_text(f'{{"key": "{KEY}"')
+        with pytest.raises(ConfigError) as wrong:
+            folder.options()
+        assert KEY not in str(wrong.value)
