@@ -1,19 +1,15 @@
-"""SQLite's own promises: its file, several processes, kill -9, clean-up, and being unusable."""
+"""SQLite's own promises: its file, several processes, kill -9, and clean-up."""
 
 import asyncio
-import errno
-import functools
-import os
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from opencode_relay.errors import StoreUnavailable
-from opencode_relay.login import OPEN, REMEMBERED, Login, Status, cancel, finish, hold
+from opencode_relay.login import OPEN, REMEMBERED, Status
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from tests.support.stores import NOW, a_full_login, a_login, an_instance
@@ -61,10 +57,8 @@ def says(process: "subprocess.Popen[str]") -> str:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SQLiteStore]:
-    store = SQLiteStore(tmp_path)
-    yield store
-    store.close()
+def store(sqlite_store: SQLiteStore) -> SQLiteStore:
+    return sqlite_store
 
 
 # The file
@@ -242,202 +236,3 @@ def test_sweeping_forgets_counters_of_the_minute_before_last(store: SQLiteStore)
     store.sweep(NOW)
     kept = range(minute - 2, minute + 1)
     assert [asyncio.run(store.count("x", range(m, m + 1))) for m in kept] == [0, 1, 1]
-
-
-# What is erased is gone from the files
-
-
-def everything(data: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in data.iterdir())
-
-
-def finished(store: SQLiteStore, login: Login) -> None:
-    assert asyncio.run(store.apply(login.id, finish(login, NOW)))
-
-
-@pytest.mark.parametrize(
-    "erase",
-    [
-        lambda store, login: store.sweep(login.expires_at),
-        finished,
-        lambda store, login: asyncio.run(store.apply(login.id, cancel(login, NOW))),
-        lambda store, _: asyncio.run(store.cancel_all(NOW)),
-    ],
-    ids=["expired", "finished", "cancelled", "all cancelled"],
-)
-def test_once_the_log_is_emptied_it_is_in_no_file(
-    tmp_path: Path, store: SQLiteStore, erase: Callable[[SQLiteStore, Login], None]
-) -> None:
-    login = a_full_login(response="a-sealed-response-" * 50, status=Status.RELEASED)
-    asyncio.run(store.create(login))
-    assert store.empty_log()
-    assert b"a-sealed-response" in everything(tmp_path)
-    erase(store, login)
-    assert store.empty_log()
-    assert b"a-sealed-response" not in everything(tmp_path)
-
-
-def test_what_another_process_erased_is_in_no_file_either(
-    tmp_path: Path, store: SQLiteStore
-) -> None:
-    login = a_full_login(response="a-sealed-response-" * 50, status=Status.RELEASED)
-    asyncio.run(store.create(login))
-    other = SQLiteStore(tmp_path)
-    finished(other, login)
-    assert b"a-sealed-response" in everything(tmp_path)
-    assert store.empty_log()
-    assert b"a-sealed-response" not in everything(tmp_path)
-    other.close()
-
-
-@pytest.mark.parametrize("begin", ["BEGIN; SELECT * FROM logins", "BEGIN IMMEDIATE"])
-def test_a_log_that_others_use_is_emptied_when_they_have_done(
-    tmp_path: Path, store: SQLiteStore, begin: str
-) -> None:
-    asyncio.run(store.create(a_login()))
-    other = sqlite3.connect(tmp_path / "relay.db", isolation_level=None)
-    for statement in begin.split(";"):
-        other.execute(statement).fetchall()
-    asyncio.run(store.get("x"))
-    assert not store.empty_log()
-    other.execute("COMMIT")
-    assert store.empty_log()
-    assert (tmp_path / "relay.db-wal").stat().st_size == 0
-    other.close()
-
-
-def test_a_log_that_was_never_made_is_empty(tmp_path: Path, store: SQLiteStore) -> None:
-    (tmp_path / "relay.db-wal").unlink()
-    assert store.empty_log()
-
-
-def test_no_journal_of_a_statement_is_written_elsewhere(store: SQLiteStore) -> None:
-    assert store._db.execute("PRAGMA temp_store").fetchone()[0] == 2
-
-
-@pytest.mark.parametrize("length", [1, 40, 400, 900, 1100, 3000])
-def test_no_page_that_rows_share_holds_what_will_be_erased(
-    tmp_path: Path, store: SQLiteStore, length: int
-) -> None:
-    """SQLite moves rows between such pages, and leaves copies in the unused parts."""
-    for _ in range(20):
-        login = a_login(name="the-name" * length)
-        asyncio.run(store.create(login))
-        change = hold(NOW, fingerprint="the-print", response="the-response" * length)
-        assert asyncio.run(store.apply(login.id, change))
-    assert store.empty_log()
-    file = (tmp_path / "relay.db").read_bytes()
-    size = int.from_bytes(file[16:18], "big")
-    pages = [file[n : n + size] for n in range(0, len(file), size)]
-    # The file format's number for a leaf of a table; pages of one row's own begin with a zero.
-    shared = [page for page in pages if page[0] == 0x0D]
-    apart = [page for page in pages if page[0] == 0]
-    assert any(b"the-name" in page for page in apart)
-    for canary in (b"the-", b"203.0.113.7", b"c" * 43, b"workshop"):
-        assert not any(canary in page for page in shared)
-
-
-# Unusable
-
-
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr("fcntl.lockf", no_locks)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(StoreUnavailable, match=r"no working locks.* a local disk with RELAY_DATA"):
-        SQLiteStore(tmp_path)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-
-
-@pytest.mark.parametrize(
-    "name", ["PROTOCOL", "IOERR_LOCK", "IOERR_RDLOCK", "IOERR_SHMLOCK", "IOERR_SHMMAP"]
-)
-def test_what_sqlite_says_there_is_told_so_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    class Connection(sqlite3.Connection):
-        def execute(self, *_: object) -> sqlite3.Cursor:
-            wrong = sqlite3.OperationalError("disk I/O error")
-            wrong.sqlite_errorcode = getattr(sqlite3, f"SQLITE_{name}")
-            raise wrong
-
-    connect = functools.partial(sqlite3.connect, factory=Connection)
-    monkeypatch.setattr("sqlite3.connect", connect)
-    with pytest.raises(StoreUnavailable, match="no working locks"):
-        SQLiteStore(tmp_path)
-
-
-def fill(store: SQLiteStore) -> None:
-    """Give SQLite no page more than it has: it answers as on a full disk (SQLITE_FULL)."""
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count={pages}")
-
-
-def test_a_full_disk_is_told_as_the_store_being_unavailable(store: SQLiteStore) -> None:
-    fill(store)
-    with pytest.raises(StoreUnavailable, match="full"):
-        asyncio.run(store.create(a_login(response="x" * 4096)))
-
-
-def test_after_a_full_disk_it_goes_on(store: SQLiteStore) -> None:
-    fill(store)
-    store._db.execute("PRAGMA max_page_count=1000000")
-    login = a_login()
-    asyncio.run(store.create(login))
-    assert asyncio.run(store.get(login.id)) == login
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "relay.db").write_text("not a database, " * 100)
-    with pytest.raises(StoreUnavailable, match="not a database"):
-        SQLiteStore(tmp_path)
-
-
-def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="No such file"):
-        SQLiteStore(tmp_path / "nothing")
-
-
-def test_a_store_that_somebody_keeps_locked_is_unavailable(
-    tmp_path: Path, store: SQLiteStore
-) -> None:
-    other = sqlite3.connect(tmp_path / "relay.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    store._db.execute("PRAGMA busy_timeout=1")
-    with pytest.raises(StoreUnavailable, match="locked"):
-        asyncio.run(store.create(a_login()))
-    other.close()
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda store: store.create(a_login()),
-        lambda store: store.get("x"),
-        lambda store: store.cancel_all(NOW),
-        lambda store: store.hit("x", 1),
-        lambda store: store.count("x", range(1)),
-        lambda store: store.add_instance(an_instance()),
-        lambda store: store.list_instances(),
-        lambda store: store.check(),
-    ],
-)
-async def test_every_method_says_that_the_store_cannot_be_used(tmp_path: Path, use: object) -> None:
-    store = SQLiteStore(tmp_path)
-    store.close()
-    assert callable(use)
-    with pytest.raises(StoreUnavailable):
-        await use(store)
-
-
-async def test_an_error_names_no_value(store: SQLiteStore) -> None:
-    login = a_login(id="the-secret")
-    await store.create(login)
-    with pytest.raises(StoreUnavailable) as told:
-        await store.create(login)
-    assert "the-secret" not in str(told.value)

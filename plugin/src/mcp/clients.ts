@@ -4,9 +4,10 @@ import { exchangeAuthorization, registerClient } from "@modelcontextprotocol/sdk
 import { OAuthError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
 import type { OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
 
+import { isLoopback } from "../http.js";
 import type { Grant } from "../signin/target.js";
 import { McpError, asker, noting } from "./asking.js";
-import { type Authority, reason } from "./discovery.js";
+import type { Authority } from "./discovery.js";
 import type { McpServer } from "./servers.js";
 
 export interface McpClient {
@@ -61,16 +62,19 @@ async function registered(
   const { ask, code } = noting(asker(server.url));
   for (const redirectUri of redirectUris) {
     try {
+      const clientMetadata = {
+        redirect_uris: [redirectUri],
+        // OpenID Connect Registration 2: of a web client, which is the default, localhost is refused.
+        application_type: isLoopback(new URL(redirectUri)) ? "native" : "web",
+        client_name: "opencode (via relay)",
+        grant_types: ["authorization_code", "refresh_token"],
+        response_types: ["code"],
+        token_endpoint_auth_method: methodAt(authority),
+        ...(authority.scope ? { scope: authority.scope } : {}),
+      };
       const made = await registerClient(authority.url, {
         metadata: authority.metadata,
-        clientMetadata: {
-          redirect_uris: [redirectUri],
-          client_name: "opencode (via relay)",
-          grant_types: ["authorization_code", "refresh_token"],
-          response_types: ["code"],
-          token_endpoint_auth_method: methodAt(authority),
-          ...(authority.scope ? { scope: authority.scope } : {}),
-        },
+        clientMetadata,
         fetchFn: ask,
       });
       return {
@@ -84,7 +88,7 @@ async function registered(
     } catch (error) {
       // Whatever it says, it may be the redirect URI: few name it as RFC 7591 does.
       if (!(error instanceof OAuthError)) {
-        throw new McpError(`${server.name} registered no client: ${reason(error)}`);
+        throw new McpError(`${server.name} registered no client (${why(error, code())})`);
       }
       refusals.push(`${redirectUri} (${code()})`);
     }
@@ -122,8 +126,14 @@ export async function redeemAt(
       fetchFn: ask,
     });
   } catch (error) {
-    // Its words may quote what was sent.
-    const why = error instanceof OAuthError ? code() : "no answer of OAuth's";
-    throw new McpError(`${server.name}'s token endpoint refused the code (${why})`);
+    throw new McpError(
+      `${server.name}'s token endpoint refused the code (${why(error, code())})`,
+    );
   }
+}
+
+/** What went wrong, in no words but ours: others' may quote what was sent, or a secret answered. */
+function why(error: unknown, code: string): string {
+  if (error instanceof McpError) return error.message;
+  return error instanceof OAuthError ? code : "no answer of OAuth's";
 }

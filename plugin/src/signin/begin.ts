@@ -1,7 +1,6 @@
 /** Signing in through the relay: which way a login takes, and its beginning. */
 
 import type { Authorization } from "../opencode/interface.js";
-import type { Log } from "../opencode/log.js";
 import { RelayError } from "../relay/problems.js";
 import { AUTO, type Settings, SettingsError } from "../settings.js";
 import { type Attempt, makeAttempt } from "./attempt.js";
@@ -12,10 +11,7 @@ import { RedirectLogin } from "./redirect-login.js";
 import { RelayLogin } from "./relay-login.js";
 import { polled, typed } from "./showing.js";
 import type { Target } from "./target.js";
-import { comesBack, misspelt, noRedirect, whyNoRedirect } from "./ways.js";
-
-/** Why no browser can reach this process, if none can. */
-type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
+import { type WhyNoListener, comesBack, misspelt, noRedirect, whyNoRedirect } from "./ways.js";
 
 /** Begins a sign-in without a relay. Throws an error whose message says what is wrong. */
 export async function pasteSignIn(context: Context, target: Target): Promise<Authorization> {

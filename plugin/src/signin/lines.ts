@@ -1,15 +1,13 @@
 /** The lines of one provider's dialog in opencode that a sign-in begins with. */
 
 import type { Authorization, Method } from "../opencode/interface.js";
-import type { Log } from "../opencode/log.js";
 import type { Settings } from "../settings.js";
 import { pasteSignIn, relaySignIn } from "./begin.js";
 import { shown } from "./dialog.js";
 import type { Context } from "./logins.js";
 import { Offer, PASTE } from "./offer.js";
 import type { Target } from "./target.js";
-
-type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
+import type { WhyNoListener } from "./ways.js";
 
 interface Lines {
   readonly offer: Offer;

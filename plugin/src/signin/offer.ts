@@ -11,7 +11,7 @@ import { checkKey } from "../relay/opening.js";
 import { RelayError } from "../relay/problems.js";
 import { type Settings, SettingsError } from "../settings.js";
 import type { Target } from "./target.js";
-import { comesBack, misspelt, whyNoRedirect } from "./ways.js";
+import { type WhyNoListener, comesBack, misspelt, whyNoRedirect } from "./ways.js";
 
 // Of more than 52 characters opencode's terminal UI, 80 wide, shows no more. In a form that takes an
 // input it shows the label and nothing else of ours.
@@ -27,8 +27,6 @@ const LABELS = {
 const PATIENCE = 4_000;
 /** Milliseconds after which a look is old. */
 const FRESH = 15_000;
-
-type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
 
 export class Offer {
   readonly #target: Target;

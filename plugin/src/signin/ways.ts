@@ -2,8 +2,12 @@
 
 import { printable } from "../http.js";
 import type { OAuthClient } from "../idp/provider.js";
+import type { Log } from "../opencode/log.js";
 import type { Discovery } from "../relay/discovery.js";
 import type { Settings } from "../settings.js";
+
+/** Why no browser can reach this process, if none can. */
+export type WhyNoListener = (settings: Settings, log: Log) => Promise<string | undefined>;
 
 /** True if the relay's own redirect URI is registered at the identity provider. */
 export function isRegistered(discovery: Discovery, { issuer, clientId }: OAuthClient): boolean {

@@ -39,7 +39,8 @@ test("localhost's is, where the relay's is refused", async () => {
   mcp.registers = (uri) => uri === LOCAL;
   const client = await clientAt(mcp.server(), await authorityOf(mcp.server()), both);
   assert.equal(client.redirectUri, LOCAL);
-  assert.equal(mcp.registrations().length, 2);
+  const types = mcp.registrations().map((asked) => asked["application_type"]);
+  assert.deepEqual(types, ["web", "native"]);
 });
 
 test("where both are, both refusals are named", async () => {
@@ -48,6 +49,12 @@ test("where both are, both refusals are named", async () => {
     clientAt(mcp.server(), await authorityOf(mcp.server()), both),
     new RegExp(`${RELAY} \\(invalid_redirect_uri\\), nor for ${LOCAL}`),
   );
+});
+
+test("a registration that is none is told in our own words, for it may hold a secret", async () => {
+  mcp.registered = { client_secret: "a-secret" };
+  const asked = clientAt(mcp.server(), await authorityOf(mcp.server()), both);
+  await assert.rejects(asked, { message: /registered no client \(no answer of OAuth's\)$/ });
 });
 
 test("a configured client is used as it is, and nothing registered", async () => {

@@ -1,20 +1,23 @@
-"""Runs the emulator, whose Python runs this, with three things that it lacks.
+"""Runs the emulator, whose Python runs this, with what it lacks.
 
-It authorizes a request that names several parameters once, and tells policies no
-`dynamodb:LeadingKeys`: AWS asks for each parameter, and tells the keys. And it has no CodeDeploy:
-its resources are taken, and every update gets all requests at once.
+It authorizes a request that names several parameters once, and tells policies neither
+`dynamodb:LeadingKeys` nor the attributes of a change: AWS asks for each parameter, and tells them.
+It tells no function which address was asked. And it has no CodeDeploy: its resources are taken, and
+every update gets all requests at once.
 """
 
 import json
+import re
 from typing import Any, Self
 
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
+from ministack.services import lambda_svc  # type: ignore[import-not-found]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 _MEMBERS = ("Put", "Update", "Delete", "ConditionCheck", "Get")
 _resource, _transaction = iam_actions.extract_resource_arn, iam_actions.dynamodb_transaction_checks
-_enforce = iam_evaluator.enforce
+_enforce, _execute = iam_evaluator.enforce, lambda_svc._execute_function_with_config_scope
 
 
 class Asked(str):
@@ -30,9 +33,16 @@ class Asked(str):
 
 
 def keyed(arn: str, request: dict[str, Any]) -> Asked:
-    """Tell the key of a request for one item; a scan has none."""
+    """Tell the key and the attributes of a request for one item; a scan has no key."""
     key = (request.get("Key") or request.get("Item") or {}).get("pk", {}).get("S")
-    return Asked(arn, [(arn, {"dynamodb:LeadingKeys": [key]} if key else {})])
+    if not key:
+        return Asked(arn, [(arn, {})])
+    texts = " ".join(str(request.get(f"{of}Expression", "")) for of in ("Update", "Condition"))
+    # Keywords are in capitals, functions have a bracket, values a colon.
+    words = re.findall(r"(?<![:\w])#?[a-z_]\w*+(?!\()", texts)
+    aliases = request.get("ExpressionAttributeNames", {})
+    attributes = sorted({*request.get("Key", {}), *(aliases.get(one, one) for one in words)})
+    return Asked(arn, [(arn, {"dynamodb:LeadingKeys": [key], "dynamodb:Attributes": attributes})])
 
 
 def resource(
@@ -73,6 +83,14 @@ def enforce(
     return None
 
 
+def execute(record: Any, event: dict[str, Any]) -> Any:
+    asked = event.get("requestContext", {})
+    if "domainName" in asked:
+        host = event["headers"]["host"]
+        asked["domainName"] = host.replace("127.0.0.1", "us-east-1.amazonaws.com")
+    return _execute(record, event)
+
+
 CODEDEPLOY = {
     "create": lambda name, _properties, stack: (f"{stack}-{name}", {}),
     "update": lambda physical, *_: (physical, {}),
@@ -84,6 +102,7 @@ if __name__ == "__main__":
     iam_actions.extract_resource_arn = resource
     iam_actions.dynamodb_transaction_checks = transaction
     iam_evaluator.enforce = enforce
+    lambda_svc._execute_function_with_config_scope = execute
     for kind in ("Application", "DeploymentGroup"):
         provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = CODEDEPLOY
     app.main()

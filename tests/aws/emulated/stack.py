@@ -108,6 +108,12 @@ class Stack:
         assert done.returncode == 0, done.stderr
         self.key = re.findall(r"ocr_\w+", done.stdout)[0]
 
+    def used(self) -> bool:
+        """Say whether it is noted when the instance's key was last used."""
+        done = self.command("instances", "list", "--stack", self.name, "--json")
+        [instance] = json.loads(done.stdout)
+        return instance["last_used_at"] is not None
+
     def warm(self) -> None:
         """Have each function start, which on a busy machine takes longer than clients wait."""
         with self.cloud.web() as web:
@@ -128,6 +134,7 @@ class SignIn:
     """A sign-in under way: an instance that has opened a login, and a person with a browser."""
 
     def __init__(self, stack: Stack, **options: Any) -> None:
+        """`options` are those of Client.open."""
         stack.warm()
         self._url, self._instance, self._browser = stack.url, stack.cloud.web(), stack.cloud.web()
         self._relay = Client(self._url, key=stack.key, http=self._instance)

@@ -8,7 +8,9 @@ from tests.aws.emulated.stack import RETURN_URL, SignIn, Stack
 
 
 def test_doctor_finds_it_well(stack: Stack) -> None:
+    assert not stack.used()
     assert stack.doctor() == ""
+    assert stack.used()
 
 
 def test_by_pairing_code(stack: Stack) -> None:

@@ -45,14 +45,26 @@ def test_snapstart_on_changed_and_off(stack: Stack, releases: Releases, cloud: C
     assert stack.doctor() == ""
 
 
-def test_a_domain(stack: Stack, releases: Releases) -> None:
+def test_a_domain(stack: Stack, releases: Releases, cloud: Cloud) -> None:
+    """The API's own address stays for logins under way, until it is switched off."""
+
+    def off() -> bool:
+        api = cloud.client("apigatewayv2").get_api(ApiId=stack.resource("Api"))
+        return bool(api["DisableExecuteApiEndpoint"])
+
     named = {"DomainName": DOMAIN, "CertificateArn": CERTIFICATE}
-    assert stack.update(releases.same(), **QUICK, **named) == "UPDATE_COMPLETE"
-    assert stack.url == discovery(stack)["issuer"] == f"https://{DOMAIN}"
+    assert stack.update(releases.same(), **QUICK) == "UPDATE_COMPLETE"
+    old, under_way = stack.url, SignIn(stack)
+    keeping = stack.update(releases.same(), **QUICK, **named, KeepApiAddress="true")
+    assert keeping == "UPDATE_COMPLETE"
+    assert stack.url == discovery(stack)["issuer"] == f"https://{DOMAIN}" != old
     assert stack.outputs["DnsTarget"].endswith(".amazonaws.com")
     assert stack.doctor() == ""
-    assert stack.update(releases.same(), **QUICK) == "UPDATE_COMPLETE"
-    assert stack.url == discovery(stack)["issuer"] != f"https://{DOMAIN}"
+    under_way.allow(under_way.callback("old"))
+    assert under_way.end() == {"code": "old"}
+    assert not off()
+    assert stack.update(releases.same(), **QUICK, **named) == "UPDATE_COMPLETE"
+    assert off()
 
 
 def test_an_alarm_address(stack: Stack, releases: Releases, cloud: Cloud) -> None:

@@ -4,8 +4,8 @@ Each test signs in with accounts of its own, so that none disturbs another's.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from tests.e2e.relays import RELAY_HOST, Relay, relay_at
 from tests.support.ports import free_port
 
 from .signing_in import Place, needs_sign_in
+
+Open = Callable[..., AbstractContextManager[Place]]
 
 CALLBACK = f"https://{RELAY_HOST}/auth/callback"
 SECRET = {
@@ -96,7 +98,7 @@ def configuration(servers: dict[str, McpServer]) -> dict[str, object]:
 
 
 @pytest.fixture(scope="package")
-def shared_place(
+def open_place(
     world: Path,
     plugin: Path,
     template: Path,
@@ -104,22 +106,36 @@ def shared_place(
     proxy: Outside,
     servers: dict[str, McpServer],
     configuration: dict[str, object],
-) -> Iterator[Place]:
-    port = free_port()
-    with Restartable(
-        lambda: opencode(
-            world / "mcp-opencode",
-            plugin,
-            https_relay.options,
-            template,
-            outside=proxy,
-            port=port,
-            config=configuration,
-        )
-    ) as served:
+) -> Open:
+    @contextmanager
+    def open_place(
+        name: str, port: int | None = None, password: str = "", **options: object
+    ) -> Iterator[Place]:
+        home, told = world / name, {**https_relay.options, **options}
+        at = port or free_port()
+        with Restartable(
+            lambda: opencode(
+                home,
+                plugin,
+                told,
+                template,
+                outside=proxy,
+                port=at,
+                password=password,
+                config=configuration,
+            )
+        ) as served:
+            yield Place(served, servers)
+
+    return open_place
+
+
+@pytest.fixture(scope="package")
+def shared_place(open_place: Open, servers: dict[str, McpServer]) -> Iterator[Place]:
+    with open_place("mcp-opencode") as place:
         # opencode itself finds no way to sign in to the one that registers no client.
-        needs_sign_in(served.now, set(servers) - {"document"})
-        yield Place(served, servers)
+        needs_sign_in(place.opencode, set(servers) - {"document"})
+        yield place
 
 
 @pytest.fixture

@@ -7,33 +7,19 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e.helpers import chromium_with_extension
-from tests.e2e.mcp import McpServer
-from tests.e2e.opencode import opencode
 from tests.e2e.outside import Outside
 from tests.e2e.person import Person, decide, says
-from tests.e2e.processes import Restartable
 from tests.e2e.relays import Relay
 
+from .conftest import Open
 from .signing_in import CARRIED, VIA_RELAY, Place, connect, reach_relay
 
 
 @pytest.fixture(scope="module")
-def carried_place(
-    world: Path,
-    plugin: Path,
-    template: Path,
-    https_relay: Relay,
-    proxy: Outside,
-    servers: dict[str, McpServer],
-    configuration: dict[str, object],
-) -> Iterator[Place]:
+def carried_place(open_place: Open) -> Iterator[Place]:
     """An opencode that is told of the helper."""
-    options = {**https_relay.options, "catcher": True}
-    home = world / "mcp-carried"
-    with Restartable(
-        lambda: opencode(home, plugin, options, template, outside=proxy, config=configuration)
-    ) as served:
-        yield Place(served, servers)
+    with open_place("mcp-carried", catcher=True) as place:
+        yield place
 
 
 @pytest.mark.parametrize(("name", "way"), [("loopback", VIA_RELAY), ("late", CARRIED)])

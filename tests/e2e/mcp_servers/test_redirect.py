@@ -9,15 +9,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Meet
-from tests.e2e.mcp import McpServer
-from tests.e2e.opencode import opencode
-from tests.e2e.outside import Outside
 from tests.e2e.person import Person, says
-from tests.e2e.processes import Restartable
 from tests.e2e.proxies import NAMES, PASSWORD, Front, make_certificate, nginx
 from tests.e2e.relays import RELAY, Relay
 from tests.support.ports import free_port
 
+from .conftest import Open
 from .signing_in import Place, answer, connect
 
 
@@ -34,15 +31,7 @@ def public_url(front: Front) -> str:
 
 @pytest.fixture(scope="module")
 def public_place(
-    world: Path,
-    plugin: Path,
-    template: Path,
-    https_relay: Relay,
-    proxy: Outside,
-    servers: dict[str, McpServer],
-    configuration: dict[str, object],
-    front: Front,
-    public_url: str,
+    open_place: Open, https_relay: Relay, front: Front, public_url: str
 ) -> Iterator[Place]:
     """An opencode behind nginx, whose address the relay's operator has registered."""
     instance = https_relay.options["key"].split("_")[1]
@@ -51,21 +40,8 @@ def public_place(
     argv = [f"{RELAY}", "instances", "update", instance, register, data]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     told = {"publicUrl": public_url, "listen": f"127.0.0.1:{front.listener}"}
-    options = {**https_relay.options, **told}
-    served = Restartable(
-        lambda: opencode(
-            world / "mcp-public",
-            plugin,
-            options,
-            template,
-            outside=proxy,
-            port=front.opencode,
-            password=PASSWORD,
-            config=configuration,
-        )
-    )
-    with served, nginx(front):
-        yield Place(served, servers)
+    with open_place("mcp-public", front.opencode, PASSWORD, **told) as place, nginx(front):
+        yield place
 
 
 def come_back(person: Person, page: Page, public_url: str) -> Page:
