@@ -16,7 +16,7 @@ from tests.e2e.processes import CHROMIUM, OPENCODE
 from tests.e2e.proxies import make_certificate
 from tests.support.ports import free_port
 
-from .engine import BUILDING, COMPOSE, Engine
+from .engine import Engine
 from .services import Meet, Services
 
 expect.set_options(timeout=20_000)
@@ -35,22 +35,13 @@ def programs() -> None:
 
 
 @pytest.fixture(scope="package")
-def engine(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(tmp_path_factory.mktemp("engine"))
-    yield engine
-    engine.podman("system", "reset", "--force")
-
-
-@pytest.fixture(scope="package")
-def images(engine: Engine) -> None:
-    """Build both, by the Compose file."""
-    engine.make_base()
-    engine.make_caddy()
-    names = {"OPENCODE_NAME": "x", "RELAY_NAME": "x", "OPENCODE_SERVER_PASSWORD": "x"}
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in names.items():
-            patched.setenv(name, value)
-        engine.compose("--podman-build-args", BUILDING, "--file", COMPOSE, "build")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Have the images: both of ours are built by the Compose file, with Caddy's beside them."""
+    with Engine(tmp_path_factory.mktemp("engine")) as engine:
+        engine.make_base()
+        engine.make_caddy()
+        engine.build()
+        yield engine
 
 
 @pytest.fixture(scope="package")
@@ -63,9 +54,10 @@ def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Idp]:
 
 @pytest.fixture(scope="package")
 def services(
-    engine: Engine, images: None, idp: Idp, tmp_path_factory: pytest.TempPathFactory
+    engine: Engine, idp: Idp, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Services]:
     with Services(engine, tmp_path_factory.mktemp("services"), idp) as services:
+        services.up()
         yield services
 
 
@@ -81,3 +73,4 @@ def meet(browser: Browser, services: Services, tmp_path: Path) -> Iterator[Meet]
     people = services.people(browser, tmp_path)
     yield people.meet
     people.leave()
+    services.opencode.forget()

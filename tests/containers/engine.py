@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -32,7 +33,7 @@ SLIM = {
 class Engine:
     home: Path
 
-    def __post_init__(self) -> None:
+    def __enter__(self) -> Self:
         (self.home / "networks").mkdir(parents=True)
         (self.home / "containers.conf").write_text(f"""
             [engine]
@@ -50,30 +51,34 @@ class Engine:
             graphroot = "{self.home / "store"}"
             runroot = "{self.home / "run"}"
             """)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.podman("system", "reset", "--force")
 
     @property
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            "HOME": f"{self.home}",
             "CONTAINERS_CONF": f"{self.home / 'containers.conf'}",
             "CONTAINERS_STORAGE_CONF": f"{self.home / 'storage.conf'}",
         }
 
-    def podman(self, *args: object, given: str | None = None) -> str:
-        """Run a command of podman's and return what it says."""
-        return self._run(["podman", *map(str, args)], given)
+    def podman(self, *args: object) -> str:
+        """Run a command of podman's and return what it says. Raises AssertionError."""
+        return self._run(["podman", *map(str, args)])
 
-    def compose(self, *args: object) -> str:
+    def compose(self, *args: object, **environment: str) -> str:
         program = Path(sys.executable).with_name("podman-compose")
-        return self._run([str(program), "--in-pod=false", *map(str, args)])
+        return self._run([str(program), "--in-pod=false", *map(str, args)], **environment)
 
-    def _run(self, argv: list[str], given: str | None = None) -> str:
+    def _run(self, argv: list[str], **environment: str) -> str:
         done = subprocess.run(
             argv,
-            env=self._environment,
-            input=given or "",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            env={**self._environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
             text=True,
             check=False,
         )
@@ -81,7 +86,6 @@ class Engine:
         return done.stdout.strip()
 
     def logs(self, container: str) -> str:
-        """All that it has written to stdout and stderr."""
         return self._run(["sh", "-c", 'podman logs "$1" 2>&1', "sh", container])
 
     def make_base(self) -> None:
@@ -108,3 +112,8 @@ class Engine:
             CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
             """)
         self.podman("build", *BUILDING.split(), "--tag=docker.io/library/caddy:2", folder)
+
+    def build(self) -> None:
+        """Build what the Compose file builds."""
+        names = dict.fromkeys(("OPENCODE_NAME", "RELAY_NAME", "OPENCODE_SERVER_PASSWORD"), "x")
+        self.compose("--podman-build-args", BUILDING, "--file", COMPOSE, "build", **names)

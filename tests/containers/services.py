@@ -1,12 +1,14 @@
 """The services of infra/compose.yaml, and people who come to them with a browser."""
 
 import json
+import secrets
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import yaml  # type: ignore[import-untyped]  # comes with moto
@@ -25,7 +27,7 @@ from .engine import COMPOSE, Engine
 
 # Caddy has an authority of its own for what ends so.
 OPENCODE, RELAY = "opencode.local", "relay.local"
-PROJECT = "opencode-relay-tests"
+SERVICES = ("relay", "opencode", "caddy")
 TIMEOUT = 20_000  # ms that the browser waits for anything
 Meet = Callable[[str], Person]
 numbers = count(1)
@@ -34,6 +36,7 @@ numbers = count(1)
 class Services:
     """Up as long as the block lasts."""
 
+    host = OPENCODE
     url = f"https://{OPENCODE}"
 
     def __init__(self, engine: Engine, home: Path, idp: Idp) -> None:
@@ -41,17 +44,12 @@ class Services:
         self.home = home
         self.idp = idp
         self.port = free_port()
+        # The machine's containers find each other by their network's name, whoever started them.
+        self.project = f"opencode-relay-{secrets.token_hex(3)}"
         self._open = ExitStack()
-        self._files = ("--project-name", PROJECT, "--file", COMPOSE, "--file", self._override())
+        self._files = ("--file", COMPOSE, "--file", self._override())
 
     def __enter__(self) -> Self:
-        self.up()
-        gateway = self.engine.podman(
-            *("network", "inspect", f"{PROJECT}_default"),
-            *("--format", "{{(index .Subnets 0).Gateway}}"),
-        )
-        hosts, certificate = self.idp.outside.hosts, self.idp.outside.certificate
-        self._open.enter_context(outside(certificate, hosts, (gateway, self._proxy)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,52 +57,82 @@ class Services:
         self.compose("down", "--volumes", "--timeout", 5)
 
     def compose(self, *args: object) -> str:
-        return self.engine.compose("--env-file", self.home / "env", *self._files, *args)
+        named = (f"--project-name={self.project}", f"--env-file={self.home / 'env'}")
+        return self.engine.compose(*named, *self._files, *args)
 
     def up(self) -> None:
         """Bring up what is not; returns once a sign-in can begin."""
         self.compose("up", "--detach", "--no-build")
+        gateway = self.engine.podman(
+            *("network", "inspect", f"{self.project}_default"),
+            *("--format", "{{(index .Subnets 0).Gateway}}"),
+        )
+        played = self.idp.outside
+        self._open.close()
+        self._open.enter_context(outside(played.certificate, played.hosts, (gateway, self._proxy)))
         self.ready()
 
     def ready(self) -> None:
         """Wait until both answer by their public names."""
-        web = httpx.Client(verify=False, trust_env=False)  # noqa: S501  # by an authority of Caddy's
-        for name in (RELAY, OPENCODE):
-            asked = {"headers": {"Host": name}, "extensions": {"sni_hostname": name}}
-            path = "healthz" if name == RELAY else "provider/auth"
-            url = f"https://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{path}"
-
-            def answers(url: str = url, asked: dict[str, dict[str, str]] = asked) -> bool:
-                try:
-                    return web.get(url, **asked, timeout=10).is_success  # type: ignore[arg-type]
-                except httpx.HTTPError:
-                    return False
-
-            wait_until(answers, f"{name} answers")
+        for name, path in ((RELAY, "healthz"), (OPENCODE, "provider/auth")):
+            wait_until(partial(self._answers, name, path), f"{name} answers")
         label_is(self.opencode, HELPER)
 
+    def _answers(self, name: str, path: str) -> bool:
+        with suppress(httpx.HTTPError):
+            return self.get(name, path).is_success
+        return False
+
+    def get(self, name: str, path: str) -> httpx.Response:
+        """Ask Caddy, by one of the two names."""
+        own = httpx.Client(verify=False, trust_env=False, timeout=10)  # noqa: S501  # Caddy's own CA
+        with own as web:
+            return web.get(
+                f"https://127.0.0.1:{self.port}/{path}",
+                auth=(USER, PASSWORD),
+                headers={"Host": name},
+                extensions={"sni_hostname": name},
+            )
+
     def container(self, service: str) -> str:
-        return f"{PROJECT}_{service}_1"
+        return f"{self.project}_{service}_1"
 
     def inspect(self, service: str, format_: str) -> str:
         return self.engine.podman("inspect", self.container(service), "--format", format_)
 
+    def execute(self, service: str, *command: str) -> str:
+        return self.engine.podman("exec", self.container(service), *command)
+
+    def log(self, service: str) -> str:
+        """All that it has written to stdout and stderr."""
+        return self.engine.logs(self.container(service))
+
+    @property
+    def key(self) -> str:
+        return (self.volume("instance") / "key").read_text().strip()
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Who is enrolled, without when each was last used."""
+        listed = self.execute("relay", "opencode-relay", "instances", "list", "--json")
+        return [{**one, "last_used_at": None} for one in json.loads(listed)]
+
     def volume(self, name: str) -> Path:
         """Where this machine has it."""
-        named = ("volume", "inspect", f"{PROJECT}_{name}", "--format", "{{.Mountpoint}}")
+        named = ("volume", "inspect", f"{self.project}_{name}", "--format", "{{.Mountpoint}}")
         return Path(self.engine.podman(*named))
 
     @property
     def opencode(self) -> Opencode:
         """opencode past Caddy, and its home."""
         networks = json.loads(self.inspect("opencode", "{{json .NetworkSettings.Networks}}"))
-        address = networks[f"{PROJECT}_default"]["IPAddress"]
+        address = networks[f"{self.project}_default"]["IPAddress"]
         home = self.volume("opencode")
         log = home / ".local/share/opencode/log/opencode.log"
         return Opencode(f"http://{USER}:{PASSWORD}@{address}:4096", home, log)
 
     def restart(self, service: str) -> None:
         self.engine.podman("restart", "--time", 10, self.container(service))
+        self.ready()
 
     def people(self, browser: Browser, into: Path) -> "People":
         return People(self, browser, into)

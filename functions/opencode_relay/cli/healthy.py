@@ -26,8 +26,8 @@ def healthy(
             answer = web.get("http://relay/healthz" if path else f"{where}/healthz")
         except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             raise ConfigError(
-                f"No relay answers at {where} ({type(wrong).__name__}): name what `serve` listens on "
-                "with --host and --port."
+                f"No relay answers at {where} ({type(wrong).__name__}): name what `serve` listens "
+                "on with --host and --port."
             ) from None
     if not answer.is_success:
         raise ConfigError(
