@@ -50,6 +50,13 @@ def serve(
     name: Annotated[
         str | None, typer.Option(help="Name of the first instance; else this host's name.")
     ] = None,
+    return_url: Annotated[
+        str | None, typer.Option(help="Where the first instance takes signed redirects.")
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the first instance's key goes; else into --data."),
+    ] = None,
 ) -> None:
     """Run the relay on this machine."""
     store = "dynamodb" if stack else None
@@ -70,11 +77,12 @@ def serve(
             relay, chores = _beside(others, config, events)
         else:
             home = Home(config.data, make=True)
-            relay, chores = _alone(home, config, events, name)
+            relay, chores = _alone(home, config, events)
+            _enrol_first(home, key_file or home.first_key, name, return_url)
         stop_metrics = _serve_metrics(relay, events, config.metrics_port)
         print(f"opencode-relay {__version__} listens on {address(listener)}", flush=True)
         print(f"Its URL is {config.public_url}", flush=True)
-        if home:
+        if home and not key_file:
             _say_next(home, config.public_url)
         try:
             run(relay, chores, listener)
@@ -84,14 +92,13 @@ def serve(
                 home.store.close()
 
 
-def _alone(home: Home, config: Settings, events: Events, name: str | None) -> tuple[Relay, Chores]:
+def _alone(home: Home, config: Settings, events: Events) -> tuple[Relay, Chores]:
     for path, mode in home.repaired.items():
         logging.getLogger("opencode_relay").warning(
             "mode_repaired", extra={"fields": {"file": str(path), "mode": mode}}
         )
     keys = Keys(home.keys.load)
     keys.refresh()
-    _enrol_first(home, name)
     home.remember_url(config.public_url)
     relay = Relay(config, home.store, keys, events=events)
     return relay, Housekeeping(relay, home.store, home.keys)
@@ -140,13 +147,13 @@ def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None
         ) from None
 
 
-def _enrol_first(home: Home, name: str | None) -> None:
+def _enrol_first(home: Home, path: Path, name: str | None, return_url: str | None) -> None:
     """On the first start, enrol an instance and keep its key where its opencode can read it."""
-    path = home.first_key
     if path.exists() or asyncio.run(home.store.list_instances()):
         return
+    urls = [addresses.return_url(return_url)] if return_url else []
     try:
-        instance, key = Instance.enrol(name or socket.gethostname(), [], time.time())
+        instance, key = Instance.enrol(name or socket.gethostname(), urls, time.time())
     except ConfigError as wrong:
         raise ConfigError(f"{wrong} Give the first instance a name with --name.") from None
     # Written before it is enrolled: a key that nobody could keep would be of no use.
