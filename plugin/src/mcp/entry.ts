@@ -3,9 +3,16 @@
  * without a model. Nothing of it is to be taken for a model.
  */
 
-import type { Config } from "../opencode/interface.js";
+import type { Client, Config } from "../opencode/interface.js";
 
 export const PROVIDER = "mcp-servers";
+
+/** opencode's commands that take or show models, and no list of providers in which to sign in. */
+const WITHOUT_LIST = ["acp", "agent", "github", "models", "run"];
+
+export function hasList(argv: readonly string[]): boolean {
+  return !argv.some((argument) => WITHOUT_LIST.includes(argument));
+}
 
 /** Before opencode builds its list from the configuration. */
 export function addEntry(config: Config): void {
@@ -16,7 +23,7 @@ export function addEntry(config: Config): void {
       name: "MCP servers (via relay)",
       // A date that is none: opencode shows no model that is not well formed.
       models: { none: { name: "no model", release_date: 0 } },
-      // Where nothing else is connected opencode asks it all the same.
+      // Whoever names it all the same is told in words.
       options: { baseURL: "http://127.0.0.1:9", fetch: refuse },
     },
   };
@@ -32,6 +39,19 @@ export function takeBack(config: Config): void {
   else delete config.provider;
   if (only) config.enabled_providers = only.filter((id) => id !== PROVIDER);
 }
+
+/**
+ * Where nothing else is connected, opencode would take even this for its default model. It takes none
+ * that the configuration does not name, if that names any: so there it names one that does not exist.
+ */
+export async function unlessAlone(config: Config, client: Client): Promise<void> {
+  const asked = client._client.get({ url: "/config/providers" });
+  const { data } = await asked.catch(() => ({ data: undefined }));
+  const { providers } = (data ?? {}) as { providers?: readonly { id: string }[] };
+  if (providers?.every(({ id }) => id === PROVIDER)) config.provider = { [NOBODY]: {} };
+}
+
+const NOBODY = "no-provider-is-connected";
 
 /**
  * A provider whose models opencode asks plugins for while it builds the list, which is when the line
