@@ -76,13 +76,17 @@ export async function mcp(
       opened({ context, servers });
       if (servers.length === 0) return;
       if (!hasList(process.argv)) return;
+      if (!witness(config)) {
+        log("warn", `"disabled_providers" has every provider that the line of MCP servers takes: sign in with: opencode auth login --provider ${PROVIDER}`);
+        return;
+      }
       addEntry(config);
       // Not at once: opencode answers nothing before its plugins are loaded.
       void sleep(1_000, undefined, { ref: false }).then(() => menu.look());
     },
     provider: {
       get id() {
-        return witness(held);
+        return witness(held) ?? PROVIDER;
       },
       models: async ({ models }) => {
         if (PROVIDER in (held.provider ?? {})) {

@@ -107,11 +107,24 @@ test("the lines are those that can work, and none where there is no server", asy
 test("the line leaves the configuration when opencode has read it", async () => {
   const config: Config = { mcp: { demo: { type: "remote", url: server.server().url } } };
   const hooks = await opened("/a", viaRelay(), config);
-  assert.ok(config.provider![PROVIDER]);
+  const line = config.provider![PROVIDER] as { models: { none: object } };
+  assert.deepEqual(line.models.none, { name: "no model" }); // opencode's terminal UI looks at it
   assert.equal(hooks.provider.id, "openai");
   const models = {};
   assert.equal(await hooks.provider.models({ models }), models);
   assert.equal(config.provider, undefined);
+  assert.deepEqual(line.models.none, { name: "no model", release_date: 0 });
+});
+
+test("where it could not leave it again it is not put there, and the log says so", async () => {
+  const known = ["openai", "anthropic", "google", "openrouter", "opencode", "github-copilot"];
+  const mcp = { demo: { type: "remote", url: server.server().url } };
+  const config: Config = { mcp, disabled_providers: known };
+  assert.equal((await opened("/a", viaRelay(), config)).auth!.provider, PROVIDER);
+  assert.equal(config.provider, undefined);
+  assert.ok(log.some((line) => line.includes("opencode auth login --provider mcp-servers")));
+  const some: Config = { mcp, disabled_providers: known.slice(0, 5) };
+  assert.equal((await opened("/a", viaRelay(), some)).provider.id, "github-copilot");
 });
 
 test("where nothing else is connected opencode finds no default model, not this line", async () => {

@@ -54,6 +54,8 @@ def test_it_is_never_the_default_model(place: Place, proxy: Outside) -> None:
 def test_where_nothing_is_connected_there_is_none(place: Place, proxy: Outside) -> None:
     assert place.opencode.account() is None
     place.served.restart()
+    # Its terminal UI asks for this first, before the list is built.
+    assert PROVIDER in place.opencode.get("/config")["provider"]
     place.opencode.get("/config/providers")
     wait_until(lambda: prompted(place.opencode) is None, "opencode has no default model")
     assert f"{PROVIDER}/" not in told(place.opencode, proxy, "models")
