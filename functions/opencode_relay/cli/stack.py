@@ -33,7 +33,7 @@ class Stack:
             from opencode_relay.stores.dynamodb import DynamoDBStore  # noqa: PLC0415
         except ImportError:
             raise ConfigError(
-                "A relay on AWS needs the extra “aws”. In a clone run `uv sync --inexact --extra aws` "
+                "A relay on AWS needs the extra “aws”. In a clone: `uv sync --inexact --extra aws` "
                 "and then this again, or `uv tool install --reinstall '.[aws]'`."
             ) from None
         try:
