@@ -1,7 +1,9 @@
 """What the pages say: a title, what happened, what to do next.
 
-`{instance}` and `{provider}` become names where a login is at hand, and words where none is. Never
-more than the relay knows, and nothing that came from outside.
+`{instance}` becomes "the program on NAME", for nobody need know a program by its machine's name,
+and `{provider}` a name; where no login is at hand words stand for both. Never more than the relay
+knows, and nothing that came from outside. Of what to do next the first sentence is bold; others are
+for when that does not do.
 """
 
 from __future__ import annotations
@@ -9,15 +11,12 @@ from __future__ import annotations
 from enum import Enum
 
 _START_AGAIN = "Go back to {instance} and start the sign-in again."
-_START_THERE = "To sign in, start at the instance that you want to use."
+_START_THERE = "To sign in, start at the program that you want to use."
 _RELOAD = "Go back to the page, reload it and try again."
 
 
 class Refusal(Enum):
-    """Why a request ends on an error page: HTTP status, title, what happened, what to do next.
-
-    `{instance}` becomes the instance's name, or "the instance" where no login is at hand.
-    """
+    """Why a request ends on an error page: HTTP status, title, what happened, what to do next."""
 
     CALLBACK_MALFORMED = (
         400,
@@ -59,7 +58,7 @@ class Refusal(Enum):
         409,
         "Another page of this sign-in shows the code",
         "This sign-in is not over, but its answer came here before, and not with this page.",
-        "Look for it in your other tabs, and type its code at {instance}. If it is gone: "
+        "Look for it in your other tabs, and type its code into {instance}. If it is gone: "
         + _START_AGAIN,
     )
     LOGIN_DENIED = (
@@ -131,7 +130,7 @@ class Refusal(Enum):
 DONE = (
     "Sign-in allowed",
     "You have allowed it, and {instance} collects it now.",
-    "You can close this page. If {instance} says nothing of it within a minute, see if it runs. "
+    "You can close this page. If {instance} still waits after a minute, look whether it runs. "
     + _START_AGAIN,
 )
 DECLINED = (
