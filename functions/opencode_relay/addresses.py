@@ -15,6 +15,7 @@ _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})*)+")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 # The second is each network's own, of which nearly all use a /96 as well.
 _NAT64 = [ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48")]
+NOBODYS = "192.0.2.99"  # RFC 5737; `doctor` calls itself so, to see who believes it
 MAX_RETURN_URL = 512  # leaves most of the 7,500 bytes of a redirect to the sealed response
 
 

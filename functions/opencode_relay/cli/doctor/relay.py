@@ -13,12 +13,13 @@ from html import unescape
 import httpx
 
 from opencode_relay import program
+from opencode_relay.addresses import NOBODYS
 from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin, RelayRefused
 from opencode_relay.errors import ConfigError
 from opencode_relay.response import LEEWAY
 
 from .checks import Check, NotTried, Wrong
-from .origins import MADE_UP, judge
+from .origins import judge
 from .tls import Connection
 from .web import text_of
 
@@ -141,7 +142,7 @@ class Examination:
 
     def _login(self) -> str:
         code = f"made-up-{secrets.token_hex(8)}"
-        with self._opened(MADE_UP) as login:
+        with self._opened(NOBODYS) as login:
             query = {"state": login.state.reveal(), "code": code}
             page = self._web.get(login.redirect_uri, params=query)
             text = text_of(page)
