@@ -124,6 +124,8 @@ def _enrol_first(home: Home, name: str | None) -> None:
         path.unlink()
         return
     print(f"Enrolled the first instance, “{instance.name}”; its key is in {path}")
+    rename = program.command("instances", "rename", instance.name, "NAME", *home.named)
+    print(f"The relay's pages call it so: {rename} changes that.")
 
 
 def _say_next(home: Home, public_url: str) -> None:

@@ -27,7 +27,7 @@ NEEDED = 3  # without these the others say nothing
 _CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")
 LONGEST = 25  # seconds that a relay may hold a question
 LOGIN, RETURN_URL = "a whole login", "the return URL"
-_KEY = "give an instance key with --key to try this"
+_KEY = "needs an instance key: name a file with it by --key-file"
 
 
 class Examination:
@@ -42,7 +42,7 @@ class Examination:
         self._web = web
         self._url = url
         self._has_key = bool(key)
-        self._connection = Connection(web, url)
+        self._connection = Connection(web, url, f" Does `{program.name()} serve` run there?")
         self._opened_from: str | None = None
 
     def checks(self, instance: str | None = None) -> list[Check]:
@@ -80,7 +80,7 @@ class Examination:
     def _discovery(self) -> str:
         found = self._relay.discover()
         version, enrolment = (str(found.get(name))[:40] for name in ("version", "enrolment"))
-        return f"protocol 1, version {version}, {enrolment}"
+        return f"protocol 1, version {version}, enrolment {enrolment}"
 
     def _health(self) -> str:
         answer = self._web.get(f"{self._url}/healthz")
