@@ -15,7 +15,7 @@ from opencode_relay.cli.doctor.web import MOST, asking
 
 from tests.support.served import run_here
 
-from .homes import SETTINGS, Home
+from .homes import Home
 from .hostile import Hostile, answer, says
 from .test_doctor_hostile import DEEP, HARM, MARKUP, harmless
 
@@ -80,10 +80,12 @@ def test_with_this_server_all_is_well(hostile: Hostile) -> None:
         ("/authorize", answer(f"<title>{HARM}{MARKUP}</title>", 400, "text/html"), PAGE),
     ],
 )
-def test_its_words_are_shown_as_text(hostile: Hostile, path: str, said: object, check: str) -> None:
+def test_its_words_are_shown_as_text(
+    hostile: Hostile, home: Home, path: str, said: object, check: str
+) -> None:
     hostile.answers[path] = says(said) if isinstance(said, dict) else said  # type: ignore[assignment]
     url = f"{hostile.url}/mcp"
-    plain, as_json = run_here("doctor", "--mcp", url), run_here("doctor", "--mcp", url, "--json")
+    plain, as_json = home.run("doctor", "--mcp", url), home.run("doctor", "--mcp", url, "--json")
     assert plain.returncode == as_json.returncode == 1
     assert harmless(plain.stdout + plain.stderr), ascii(plain.stdout)
     assert harmless(as_json.stdout)
@@ -238,40 +240,6 @@ def test_a_client_is_deleted_whatever_its_login_page_says(hostile: Hostile) -> N
     assert hostile.asked[-1] == "/clients/c"
     hostile.answers["/clients/c"] = answer("", 405)
     assert "to delete it fails (405)" in look(hostile)[PAGE].seen
-
-
-def test_the_relay_that_is_connected_is_asked(hostile: Hostile, home: Home) -> None:
-    def told() -> tuple[int, str]:
-        done = home.run("doctor", "--mcp", f"{hostile.url}/mcp")
-        return done.returncode, done.stdout
-
-    status, seen = told()
-    assert status == 3
-    assert "not tried: name its URL, for nothing is connected here" in seen
-    home.connect()
-    assert told()[0] == 0
-    (home.plugins / SETTINGS).write_text(json.dumps({"relay": hostile.url}))
-    hostile.answers["/.well-known/opencode-relay"] = says(hostile.discovery())
-    status, seen = told()
-    assert (status, f"its redirect URI is {hostile.url}/auth/callback" in seen) == (0, True)
-
-
-@pytest.mark.parametrize(
-    ("relays", "pasting", "line"),
-    [
-        ({"registration": False}, True, "by opencode's first line."),
-        ({"its login page": False}, True, "by opencode's line “Refused the relay?”."),
-        ({"its login page": False}, False, None),
-        ({"reachable": False}, True, None),
-        ({}, True, None),
-    ],
-)
-def test_where_the_relay_alone_is_refused_the_way_is_named(
-    relays: Mapping[str, bool], pasting: bool, line: str | None
-) -> None:
-    ok = {**relays, "its login page with localhost": pasting}
-    said = McpExamination.sum_up([Finding(check, well, "") for check, well in ok.items()])
-    assert said == (line and f"Through the relay: no. By pasting, or with a helper: yes, {line}")
 
 
 @pytest.mark.parametrize(
