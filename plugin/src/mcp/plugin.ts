@@ -19,7 +19,7 @@ import { mcpTarget } from "./sign-in.js";
 
 // Of more than 52 characters opencode's terminal UI, 80 wide, shows no more. In the form that takes a
 // paste opencode shows the label and nothing else of ours.
-const FIRST = "Via relay (or paste the failed page's address)";
+const FIRST = "Via relay. If asked, paste the failed page's address";
 const CARRIED = "Refused the relay? With its extension or catcher";
 const PASTED = "Refused the relay? Paste the failed page's address";
 const ONLY = "Paste the failed page's address";
@@ -77,7 +77,7 @@ export async function mcp(
       if (servers.length === 0) return;
       addEntry(config);
       // Not at once: opencode answers nothing before its plugins are loaded.
-      void sleep(1_000, undefined, { ref: false }).then(() => menu.look());
+      void sleep(1_000, undefined, { ref: false }).then(() => menu.look(servers));
     },
     provider: {
       get id() {

@@ -50,7 +50,7 @@ function client(directory: string): Client {
     _client: { get: async () => ({ data: { version } }) },
     app: { log: async ({ body }) => void log.push(`${body.level} ${body.message}`) },
     mcp: {
-      status: async () => ({ data: { demo: { status } } }),
+      status: async () => ({ data: { demo: { status }, closed: { status } } }),
       connect: async ({ path }) => void connects.push(`${path.name} in ${directory}`),
     },
     auth: { set: async () => ({}) },
@@ -174,6 +174,26 @@ test("another version of opencode is noticed before anything is asked", async ()
 
 test("a server that the configuration does not have is not signed in to", async () => {
   await assert.rejects(begin(await opened("/a"), 0, "elsewhere"), /no such MCP server/);
+});
+
+test("where opencode knows of a failure alone the server is asked whether it wants a sign-in", async () => {
+  status = "failed";
+  const closed = { type: "remote", url: "http://127.0.0.1:1/mcp" };
+  const demo = { type: "remote", url: server.server().url };
+  const hooks = await opened("/a", viaRelay(), { mcp: { closed, demo } });
+  const read = () => {
+    const [method] = hooks.auth!.methods as readonly { prompts?: readonly { options: object[] }[] }[];
+    return method!.prompts![0]!.options;
+  };
+  const { host } = new URL(server.origin);
+  const wanted = { label: "demo", value: "demo", hint: `${host}, needs a sign-in` };
+  for (let tries = 0; tries < 500 && !JSON.stringify(read()).includes("needs"); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.deepEqual(read(), [
+    wanted,
+    { label: "closed", value: "closed", hint: "127.0.0.1:1, not connected" },
+  ]);
 });
 
 test("the menu names hosts, and first those that need a sign-in", async () => {
