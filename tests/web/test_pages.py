@@ -363,7 +363,7 @@ class TestRefusal:
     def test_only_what_to_do_first_is_bold(self) -> None:
         page = html("done")
         assert page.of("strong") == "You can close this page."
-        assert "If the program still waits after a minute, look whether it runs" in page.text
+        assert "If the program still waits after a minute, look whether it runs, then" in page.text
         assert "quiet" not in {attrs.get("class") for attrs in html("declined").attributes("p")}
 
     def test_done_and_declined_are_ordinary_pages(self) -> None:

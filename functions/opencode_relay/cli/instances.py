@@ -112,7 +112,7 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
         for one in found
     ]
     print_table(
-        ["ID", "Enrolled (UTC)", "Last used (UTC, noted once an hour)", "Name", "Return URLs"], rows
+        ["ID", "Enrolled (UTC)", "Last used (UTC, to an hour)", "Name", "Return URLs"], rows
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-_START_AGAIN = "Go back to {instance} and start the sign-in again."
+_GO_BACK = "go back to {instance} and start the sign-in again."
+_START_AGAIN = _GO_BACK.capitalize()
 _START_THERE = "To sign in, start at the program that you want to use."
 _RELOAD = "Go back to the page, reload it and try again."
 
@@ -28,7 +29,7 @@ class Refusal(Enum):
         400,
         "This sign-in is not known here",
         "This address belongs to no sign-in that was opened at this relay.",
-        "If somebody sent you the address, close this page. If not: " + _START_AGAIN,
+        "If somebody sent you the address, close this page; if not, " + _GO_BACK,
     )
     ISSUER_MISMATCH = (
         400,
@@ -58,8 +59,8 @@ class Refusal(Enum):
         409,
         "Another page of this sign-in shows the code",
         "This sign-in is not over, but its answer came here before, and not with this page.",
-        "Look for it in your other tabs, and type its code into {instance}. If it is gone: "
-        + _START_AGAIN,
+        "Look for it in your other tabs, and type its code into {instance}. If it is gone, "
+        + _GO_BACK,
     )
     LOGIN_DENIED = (
         409,
@@ -83,7 +84,7 @@ class Refusal(Enum):
         403,
         "This form did not come from this relay",
         "Your browser does not say that this relay's own page sent it. Nothing was changed.",
-        "If another website sent you, close this page. If not, try without extensions or proxies.",
+        "If another website sent you, close this page; if not, try without extensions or proxies.",
     )
     FORM_TOKEN_INVALID = (
         403,
@@ -130,8 +131,8 @@ class Refusal(Enum):
 DONE = (
     "Sign-in allowed",
     "You have allowed it, and {instance} collects it now.",
-    "You can close this page. If {instance} still waits after a minute, look whether it runs. "
-    + _START_AGAIN,
+    "You can close this page. If {instance} still waits after a minute, look whether it runs, then "
+    + _GO_BACK,
 )
 DECLINED = (
     "Sign-in denied",
