@@ -50,7 +50,7 @@ def test_a_gateway_that_will_do(home: Home, idp: Hostile, file: Path, path: str)
     idp.answers[path] = says({"issuer": issuer})
     configure(home, {"baseURL": "https://ai.example.com/v1"})
     done = home.connect("--providers", written(file, WORK | {"issuer": issuer}))
-    assert done.stderr == ""
+    assert done.stderr == "Gateways take a relay: run this again with its URL.\n"
     assert "A gateway stands below Show more providers" in done.stdout
     assert home.settings == {"providers": [WORK | {"issuer": issuer}]}
     assert home.run("status").returncode == 0
@@ -59,7 +59,7 @@ def test_a_gateway_that_will_do(home: Home, idp: Hostile, file: Path, path: str)
 def test_an_issuer_of_another_spelling_is_refused(home: Home, idp: Hostile, file: Path) -> None:
     idp.answers[OPENID] = says({"issuer": f"{idp.url}/realm"})
     told = home.refused("--providers", written(file, WORK | {"issuer": f"{idp.url}/realm/"}))
-    assert f"gateway work: Its issuer calls itself {idp.url}/realm, not {idp.url}/realm/" in told
+    assert f"gateway work: It calls itself {idp.url}/realm: write that as issuer, not" in told
 
 
 @pytest.mark.parametrize("dead", [True, False])

@@ -84,6 +84,8 @@ def connect(
     print("\n".join(map(as_text, done or ["Nothing to change."])))
     print(_NEXT)
     if options.get("providers"):
+        if "relay" not in options:
+            print("Gateways take a relay: run this again with its URL.", file=sys.stderr)
         print("A gateway stands below Show more providers, by its name in opencode.json.")
 
 

@@ -85,7 +85,7 @@ def _look(web: httpx.Client, folder: Folder, entry: dict[str, str]) -> str:
     issuer = entry["issuer"]
     named = _named_at(web, issuer)
     if issuer not in named:
-        raise Wrong(f"Its issuer calls itself {' or '.join(named)}, not {issuer}: write that.")
+        raise Wrong(f"It calls itself {' or '.join(named)}: write that as issuer, not {issuer}.")
     if not folder.has_base_url(entry["id"]):
         raise NotTried(
             f"{folder.config / 'opencode.json'} has no provider {entry['id']!r} with a baseURL: "
@@ -104,7 +104,8 @@ def _named_at(web: httpx.Client, issuer: str) -> list[str]:
         f"{origin}/.well-known/oauth-authorization-server{path}",
     ):
         try:
-            found = web.get(url).json()
+            answer = web.get(url)
+            found = answer.json() if answer.status_code == httpx.codes.OK else None
         except httpx.HTTPError as wrong:
             raise NotTried(f"nobody can sign in while {issuer} does not answer: {wrong}") from None
         except ValueError:
