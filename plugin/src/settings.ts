@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-import { isSecure, parseUrl } from "./http.js";
+import { isSecure, parseUrl, whyProxied } from "./http.js";
 
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
 const OPTIONS = [...TEXTS, "catcher", "headless", "providers", "gitlab"];
@@ -144,21 +144,10 @@ function listenAddress(text: string): Address {
   );
 }
 
-/**
- * http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
- * the clear: opencode's fetch asks HTTP_PROXY for loopback too. Throws `SettingsError`.
- */
+/** Throws `SettingsError` where a proxy would be sent what is for this machine. */
 export function refuseProxied(url: URL, env: Environment): void {
-  if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return;
-  // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
-  const direct = (env["no_proxy"] || env["NO_PROXY"] || "")
-    .split(",")
-    .map((entry) => entry.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
-  if ([url.hostname, url.host, "*"].some((host) => direct.includes(host))) return;
-  throw new SettingsError(
-    `${url.origin} would be asked through HTTP_PROXY: add ${url.hostname} to NO_PROXY (no_proxy ` +
-      "goes before it), with commas between its entries",
-  );
+  const why = whyProxied(url, env);
+  if (why) throw new SettingsError(why);
 }
 
 function keyReader(
