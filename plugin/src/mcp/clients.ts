@@ -48,7 +48,7 @@ export async function clientAt(
     return { id: document, redirectUri };
   }
   throw new McpError(
-    `${server.name} registers no clients by itself: register one there, with the redirect URI ` +
+    `${server.title} registers no clients by itself: register one there, with the redirect URI ` +
       `${redirectUri}, and set "oauth": {"clientId": …} of the server in opencode.json`,
   );
 }
@@ -88,12 +88,12 @@ async function registered(
     } catch (error) {
       // Whatever it says, it may be the redirect URI: few name it as RFC 7591 does.
       if (!(error instanceof OAuthError)) {
-        throw new McpError(`${server.name} registered no client (${why(error, code())})`);
+        throw new McpError(`${server.title} registered no client (${why(error, code())})`);
       }
       refusals.push(`${redirectUri} (${code()})`);
     }
   }
-  throw new McpError(`${server.name} registers no client for ${refusals.join(", nor for ")}`);
+  throw new McpError(`${server.title} registers no client for ${refusals.join(", nor for ")}`);
 }
 
 /** A public client, as long as that is not ruled out. */
@@ -127,7 +127,7 @@ export async function redeemAt(
     });
   } catch (error) {
     throw new McpError(
-      `${server.name}'s token endpoint refused the code (${why(error, code())})`,
+      `${server.title}'s token endpoint refused the code (${why(error, code())})`,
     );
   }
 }

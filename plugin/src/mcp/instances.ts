@@ -27,7 +27,7 @@ export function closed(directory: string): void {
 const PATIENCE = 10_000;
 
 /** Connects the server anew wherever it is used; the log says where that did not work. */
-export async function reconnect({ name, url }: McpServer): Promise<void> {
+export async function reconnect({ name, title, url }: McpServer): Promise<void> {
   const users = [...instances.values()].filter(({ servers }) =>
     servers.some((one) => one.name === name && one.url === url),
   );
@@ -38,7 +38,7 @@ export async function reconnect({ name, url }: McpServer): Promise<void> {
       .catch(() => ({ data: undefined }));
     const { status = "unknown" } = data?.[name] ?? {};
     if (status !== "connected") {
-      log("warn", `${name} is signed in to, but in ${directory} its status is ${status}`);
+      log("warn", `${title} is signed in to, but in ${directory} its status is ${status}`);
     }
   });
   await Promise.race([Promise.all(all), sleep(PATIENCE, undefined, { ref: false })]);

@@ -14,6 +14,7 @@ import { McpError } from "./asking.js";
 import { PROVIDER, addEntry, hasList, takeBack, unlessAlone, witness } from "./entry.js";
 import { closed, opened } from "./instances.js";
 import { Menu } from "./menu.js";
+import { ownSignIns } from "./own.js";
 import { type McpServer, serversOf } from "./servers.js";
 import { mcpTarget } from "./sign-in.js";
 
@@ -32,6 +33,7 @@ export async function mcp(
   const log = logger(client);
   const context: Context = { client, directory, log };
   const settings = (): Settings => readSettings(options, process.env);
+  const own = ownSignIns(options, process.env);
   const menu = new Menu(client);
   let held: Config = {};
   let servers: readonly McpServer[] = [];
@@ -50,7 +52,7 @@ export async function mcp(
       shown(context, PROVIDER, inputs, async () => {
         const server = servers.find(({ name }) => name === inputs?.["server"]);
         if (!server) throw new McpError("there is no such MCP server: reload opencode's page");
-        return await begin(mcpTarget(server, client, onLocalhost));
+        return await begin(mcpTarget(server, context, own, onLocalhost));
       }),
   });
   const viaRelay = (target: Target): Promise<Authorization> =>

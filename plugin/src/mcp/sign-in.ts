@@ -3,30 +3,50 @@
 import { printable } from "../http.js";
 import { LOOPBACK_REDIRECT_URI } from "../idp/provider.js";
 import type { Client } from "../opencode/interface.js";
+import type { Context } from "../signin/logins.js";
 import type { Target } from "../signin/target.js";
 import { McpError } from "./asking.js";
 import { type McpClient, clientAt, redeemAt } from "./clients.js";
 import { type Authority, authorityOf } from "./discovery.js";
 import { PROVIDER } from "./entry.js";
 import { reconnect } from "./instances.js";
+import { type Own, refuseClient, refuseHost } from "./own.js";
 import { type McpServer, shownAs } from "./servers.js";
 import { store } from "./store.js";
 
 /** `onLocalhost`: the relay's redirect URI is not tried, as where a server refuses it too late. */
-export function mcpTarget(server: McpServer, client: Client, onLocalhost: boolean): Target {
+export function mcpTarget(
+  server: McpServer,
+  { client, log }: Context,
+  own: Own,
+  onLocalhost: boolean,
+): Target {
   let found: { authority: Authority; at: McpClient } | undefined;
+  let where: string | undefined;
   return {
     provider: PROVIDER,
-    name: shownAs(server),
+    get name() {
+      return shownAs(server, where);
+    },
+    get where() {
+      return where;
+    },
     find: async (relay) => {
       await checkVersion(client);
       const authority = await authorityOf(server);
       const { metadata, resource, scope, sendsIss } = authority;
+      const { host } = new URL(metadata.authorization_endpoint);
+      refuseHost(server, metadata.authorization_endpoint, own);
+      if (host !== server.host) {
+        where = host;
+        log("info", `${server.title} (${server.host}) has people sign in at ${host}`);
+      }
       const viaRelay = onLocalhost ? undefined : relay;
       const at = await clientAt(server, authority, {
         redirectUris: [...(viaRelay ? [viaRelay.redirectUri] : []), LOOPBACK_REDIRECT_URI],
         document: viaRelay?.clientMetadataUri,
       });
+      if (!server.clientId) refuseClient(server, at.id, own);
       found = { authority, at };
       const idp = {
         issuer: metadata.issuer,
@@ -57,7 +77,7 @@ export function mcpTarget(server: McpServer, client: Client, onLocalhost: boolea
         ...(server.clientId ? {} : { clientInfo: clientInfo(at) }),
         serverUrl: server.url,
       });
-      login.context.log("info", `signed in to the MCP server ${server.name}`);
+      login.context.log("info", `signed in to the MCP server ${server.title}`);
       await reconnect(server);
       login.end({ type: "success" });
     },

@@ -23,6 +23,8 @@ export interface Target {
   readonly provider: string;
   /** Whom the person signs in with, for the pages: 1 to 40 printable characters. */
   readonly name: string;
+  /** The host at which the person signs in, where that is another than `name` suggests. */
+  readonly where?: string | undefined;
   /**
    * Asks for what one sign-in needs to know of the identity provider; without a relay the person is
    * to paste. Throws an error that says what is wrong.
