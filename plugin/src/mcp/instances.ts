@@ -5,7 +5,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { printable } from "../http.js";
 import type { Context } from "../signin/logins.js";
+import { McpError } from "./asking.js";
 import type { McpServer } from "./servers.js";
 
 export interface Instance {
@@ -21,6 +23,18 @@ export function opened(instance: Instance): void {
 
 export function closed(directory: string): void {
   instances.delete(directory);
+}
+
+/** Throws `McpError` where an open project has another server of the same name. */
+export function refuseSameName({ name, title, url }: McpServer): void {
+  const other = [...instances.values()].find(({ servers }) =>
+    servers.some((one) => one.name === name && one.url !== url),
+  );
+  if (!other) return;
+  throw new McpError(
+    `${title} is another server in ${printable(other.context.directory)}, which is open too: opencode ` +
+      "would send the one what the other gives. Give one of them another name in its opencode.json",
+  );
 }
 
 /** Milliseconds after which nobody is kept waiting for a server. */

@@ -15,6 +15,7 @@ import { PROVIDER, addEntry, hasList, takeBack, unlessAlone, witness } from "./e
 import { closed, opened } from "./instances.js";
 import { Menu } from "./menu.js";
 import { ownSignIns } from "./own.js";
+import { forgetOthers } from "./same-name.js";
 import { type McpServer, serversOf } from "./servers.js";
 import { mcpTarget } from "./sign-in.js";
 
@@ -74,6 +75,7 @@ export async function mcp(
   return {
     config: async (config) => {
       held = config;
+      await forgetOthers(config, log);
       servers = serversOf(config);
       opened({ context, servers });
       if (servers.length === 0) return;

@@ -30,6 +30,15 @@ export function serversOf({ mcp }: Config): readonly McpServer[] {
   });
 }
 
+/** Of all that opencode may send a token to, switched on or not: it can be, at any time. */
+export function addressesOf({ mcp }: Config): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(mcp ?? {}).flatMap(([name, { type, url, oauth }]) =>
+      type === "remote" && url && oauth !== false ? [[name, url] as const] : [],
+    ),
+  );
+}
+
 /**
  * What the relay's pages say that the person signs in with: at most 40 printable characters. `where`
  * is the host that asks them to, where that is another than the server's.

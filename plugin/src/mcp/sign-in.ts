@@ -9,7 +9,7 @@ import { McpError } from "./asking.js";
 import { type McpClient, clientAt, redeemAt } from "./clients.js";
 import { type Authority, authorityOf } from "./discovery.js";
 import { PROVIDER } from "./entry.js";
-import { reconnect } from "./instances.js";
+import { reconnect, refuseSameName } from "./instances.js";
 import { type Own, refuseClient, refuseHost } from "./own.js";
 import { type McpServer, shownAs } from "./servers.js";
 import { store } from "./store.js";
@@ -33,6 +33,7 @@ export function mcpTarget(
     },
     find: async (relay) => {
       await checkVersion(client);
+      refuseSameName(server);
       const authority = await authorityOf(server);
       const { metadata, resource, scope, sendsIss } = authority;
       const { host } = new URL(metadata.authorization_endpoint);
@@ -67,6 +68,7 @@ export function mcpTarget(
       const { authority, at } = found!;
       const tokens = await redeemAt(server, authority, at, grant);
       if (login.isOver) return;
+      refuseSameName(server); // opened meanwhile
       await store(server.name, {
         tokens: {
           accessToken: tokens.access_token,

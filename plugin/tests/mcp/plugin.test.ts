@@ -20,6 +20,7 @@ let log: string[] = [];
 let connects: string[] = [];
 let version = "1.18.33";
 let status = "connected";
+const loaded: ListedHooks[] = [];
 let providers: { id: string }[] | undefined;
 
 before(async () => {
@@ -38,6 +39,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const login of liveLogins()) login.end({ type: "failed" });
+  for (const hooks of loaded.splice(0)) await hooks.dispose();
   await server.stop();
 });
 after(async () => {
@@ -72,6 +74,7 @@ async function opened(
 ): Promise<ListedHooks> {
   const hooks = await mcp({ client: client(directory), directory }, options);
   await hooks.config(config);
+  loaded.push(hooks);
   return hooks;
 }
 
@@ -149,7 +152,7 @@ test("a sign-in through the relay ends with tokens in opencode's file, and every
   server.tokens = { access_token: "a", refresh_token: "r", token_type: "Bearer", scope: "s" };
   const hooks = await opened("/a");
   await opened("/b");
-  const other = { demo: { type: "remote", url: "https://other.example/mcp" } };
+  const other = { other: { type: "remote", url: "https://other.example/mcp" } };
   await opened("/c", viaRelay(), { mcp: other });
   const shown = await begin(hooks);
   assert.equal(shown.method, "auto");
@@ -165,6 +168,16 @@ test("a sign-in through the relay ends with tokens in opencode's file, and every
     serverUrl: server.server().url,
   });
   assert.deepEqual(connects.sort(), ["demo in /a", "demo in /b"]);
+});
+
+test("nobody signs in to a server while a project is open that has another of its name", async () => {
+  const hooks = await opened("/a");
+  const other = await opened("/d", viaRelay(), {
+    mcp: { demo: { type: "remote", url: "https://other.example/mcp" } },
+  });
+  await assert.rejects(begin(hooks), /demo is another server in \/d, which is open too/);
+  await other.dispose();
+  assert.equal((await begin(hooks)).method, "auto");
 });
 
 test("where it is not connected then, the log says so", async () => {
