@@ -5,6 +5,7 @@ import { OAuthError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
 import type { OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
 
 import { isLoopback } from "../http.js";
+import { isLifetime, isOfBearer, isToken } from "../idp/tokens.js";
 import type { Grant } from "../signin/target.js";
 import { McpError, asker, noting } from "./asking.js";
 import type { Authority } from "./discovery.js";
@@ -111,8 +112,9 @@ export async function redeemAt(
   grant: Grant,
 ): Promise<OAuthTokens> {
   const { ask, code } = noting(asker(server.url, 30_000));
+  let tokens: OAuthTokens;
   try {
-    return await exchangeAuthorization(url, {
+    tokens = await exchangeAuthorization(url, {
       metadata,
       clientInformation: {
         client_id: client.id,
@@ -130,6 +132,11 @@ export async function redeemAt(
       `${server.title}'s token endpoint refused the code (${why(error, code())})`,
     );
   }
+  const { access_token: access, refresh_token: refresh, token_type: type, expires_in: ends } = tokens;
+  const fits = isToken(access) && isOfBearer(type) && (!refresh || isToken(refresh));
+  if (fits && (ends === undefined || isLifetime(ends))) return tokens;
+  // opencode takes the whole of its file for empty where one entry is not as it wants it.
+  throw new McpError(`${server.title} gave no token that opencode can use`);
 }
 
 /** What went wrong, in no words but ours: others' may quote what was sent, or a secret answered. */

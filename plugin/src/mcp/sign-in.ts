@@ -25,6 +25,7 @@ export function mcpTarget(
   let where: string | undefined;
   return {
     provider: PROVIDER,
+    account: server.name,
     get name() {
       return shownAs(server, where);
     },
@@ -72,8 +73,8 @@ export function mcpTarget(
       await store(server.name, {
         tokens: {
           accessToken: tokens.access_token,
-          refreshToken: tokens.refresh_token,
-          expiresAt: tokens.expires_in ? Date.now() / 1000 + tokens.expires_in : undefined,
+          refreshToken: tokens.refresh_token || undefined,
+          expiresAt: expiresAt(tokens.expires_in),
           scope: tokens.scope,
         },
         ...(server.clientId ? {} : { clientInfo: clientInfo(at) }),
@@ -85,6 +86,11 @@ export function mcpTarget(
     },
     look: async () => undefined,
   };
+}
+
+/** Seconds since 1970; with 0 it has expired. */
+function expiresAt(expiresIn: number | undefined): number | undefined {
+  return expiresIn === undefined ? undefined : Date.now() / 1000 + expiresIn;
 }
 
 function clientInfo({ id, secret, issuedAt, secretExpiresAt }: McpClient) {
