@@ -78,7 +78,7 @@ export function readSettings(
   return {
     hasRelay: catcher || [relay, publicUrl, ...keys].some((one) => one !== undefined),
     relay: () => relayOrigin(relay, env),
-    key: keyReader(...keys),
+    key: keyReader(...keys, isOther(option("relay"), variable("URL"))),
     publicUrl: () => publicOrigin(publicUrl),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
     catcher,
@@ -150,14 +150,27 @@ export function refuseProxied(url: URL, env: Environment): void {
   if (why) throw new SettingsError(why);
 }
 
+/** True where an option, which a project may have set, names another relay than the environment. */
+function isOther(option: string | undefined, variable: string | undefined): boolean {
+  return option !== undefined && option.replace(/\/$/, "") !== variable?.replace(/\/$/, "");
+}
+
 function keyReader(
   key: string | undefined,
   keyFile: string | undefined,
   envKey: string | undefined,
   envKeyFile: string | undefined,
+  isOthers: boolean,
 ): Settings["key"] {
   const file = keyFile ?? (envKey ? undefined : envKeyFile);
   return async () => {
+    if (isOthers && !key && !keyFile && (envKey || envKeyFile)) {
+      throw new SettingsError(
+        'OPENCODE_RELAY_KEY is sent to no relay that the option "relay" names alone: set ' +
+          "OPENCODE_RELAY_URL to that relay too, or the key in the options",
+        "key of another relay",
+      );
+    }
     const text = key ?? (file ? await readKeyFile(file) : envKey);
     // fetch names a header value that it refuses in its error, so look at the key before it does.
     if (text !== undefined && !/^[\x21-\x7e]+$/.test(text)) {

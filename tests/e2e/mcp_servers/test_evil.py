@@ -14,7 +14,7 @@ from .evil import Evil, evil_server
 from .signing_in import PROVIDER
 
 HONEST = f"http://127.0.0.1:{free_port()}"  # nobody is there: it is only named
-TOKEN = "given-by-the-honest-server"  # noqa: S105  # of no server at all
+TOKEN = "given-by-the-honest-server"
 
 
 @pytest.fixture(scope="module")
