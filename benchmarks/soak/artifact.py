@@ -69,7 +69,7 @@ class _Tap(Tap):
 class Artifact:
     """A relay on AWS, as far as one machine can be that."""
 
-    faults = frozenset(is_.FAULTS) - {is_.LOCKED}
+    faults = frozenset(is_.FAULTS) - {is_.LOCKED, is_.UNFINISHED}
     late_writes = True  # a function that gave a request up leaves it on its way
     at_once = 120
     pause = 1.0
@@ -185,6 +185,9 @@ class Artifact:
 
     async def lock(self) -> None:
         raise NotImplementedError("DynamoDB has no such lock")
+
+    async def linger(self) -> None:
+        raise NotImplementedError("API Gateway takes the connections")
 
     async def shift(self) -> None:
         """Environments have clocks that differ for as long as they live."""

@@ -156,6 +156,10 @@ async def signed_in(
     pages = await asyncio.gather(*brought)
     for page in pages:
         life.expect(page, codes.OK, "callback")
+    if tally.due(is_.SECOND_TAB):
+        life.first = pages[0]
+        pages = [await life.callback()]
+        life.expect(pages[0], codes.OK, is_.SECOND_TAB)
     return pages[0]
 
 
@@ -174,6 +178,15 @@ async def delivered(life: Life) -> str:
     """Collect what the person was told to have been passed on, and finish."""
     tally = life.tally
     await strangers(life)
+    if life.first is not None:
+        late = [life.callback]
+        if life.login.pairing_code:
+            late.append(partial(life.press, life.first, "allow"))
+        await life.refused(is_.SECOND_TAB, tally.random.choice(late), codes.CONFLICT)
+    if tally.due(is_.INSTANCE_KILLED):
+        await life.die()  # the next process knows what this one wrote down, if it wrote it down
+        if tally.random.random() < 1 / 2:
+            return leave(life)
     if tally.due(is_.AFTER_EXPIRY, 1 / 3):
         return leave(life)
     params = await life.collected()

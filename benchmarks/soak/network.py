@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 
 import httpx
 
-from benchmarks.soak.tally import CUT, READ, WRONG, Tally
+from benchmarks.soak.tally import CUT, FOREIGN, READ, UNFINISHED, WRONG, Tally
 
 _RESPONSE = re.compile(r"/v1/logins/([\w-]+)/response")
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+# What proxies, firewalls and portals say in the relay's place to an instance that waits.
+_HTML, _JSON = ("text/html", b"<h1>Not the relay</h1>"), ("application/json", b'{"status": "ok"}')
+_RELEASED = ("application/json", b'{"status": "released"}')
+_PROBLEM = (
+    "application/problem+json",
+    b'{"type": "https://proxy.example/problems/login-expired", "status": 410}',
+)
+_STRANGERS = [
+    *((status, _HTML) for status in (200, 202, 302, 401, 403, 404, 410, 429, 502, 504)),
+    *((status, _JSON) for status in (200, 202, 404)),
+    (200, _RELEASED),
+    (404, _PROBLEM),
+    (410, _PROBLEM),
+]
+# What somebody sends who leaves it at that.
+_BEGINNINGS = (
+    b"",
+    b"GET /auth/callback?state=",
+    b"POST /v1/logins HTTP/1.1\r\nHost: relay\r\nContent-Length: 500\r\n\r\n",
+    b"POST /v1/logins HTTP/1.1\r\nHost: relay\r\nContent-Length: 500\r\n\r\n{",
+)
+_ENDED = 90  # seconds in which a relay that is busy, or starts again, ends what is not finished
+
+
+async def unfinished(port: int, tally: Tally) -> None:
+    """Begin requests and leave them: the relay has to end them, for each holds a place."""
+
+    async def begin(sent: bytes) -> None:
+        with contextlib.suppress(OSError):  # the relay was killed, and is started again
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            tally.met(UNFINISHED)
+            try:
+                async with asyncio.timeout(_ENDED):
+                    await reader.read()
+            except TimeoutError:
+                tally.broke(WRONG, "-", f"a connection is kept that only sent {sent[:20]!r}")
+            finally:
+                writer.close()
+
+    await asyncio.gather(*map(begin, _BEGINNINGS))
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -63,7 +106,7 @@ class Line(httpx.AsyncBaseTransport):
 
 
 class Network(httpx.AsyncBaseTransport):
-    """A transport that loses what follows the headers of some answers.
+    """A transport that loses what follows the headers of some answers, or says things of its own.
 
     Whoever collects a login must get the same bytes: `sealed` remembers them by their hash.
     """
@@ -76,6 +119,11 @@ class Network(httpx.AsyncBaseTransport):
         self._sealed = sealed
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if "wait" in request.url.params and self._tally.due(FOREIGN):
+            self._tally.met(FOREIGN)
+            status, (kind, content) = self._tally.random.choice(_STRANGERS)
+            headers = {"content-type": kind, "location": "https://portal.example/"}
+            return httpx.Response(status, headers=headers, content=content)
         answer = await self._inner.handle_async_request(request)
         # API Gateway's own has no type: a function was killed. The relay must never give one.
         if (

@@ -64,6 +64,7 @@ class Soak:
             is_.LOCKED: self.target.lock,
             is_.ROTATED: self.target.rotate,
             is_.RELAY_CLOCK: self.target.shift,
+            is_.UNFINISHED: self.target.linger,
         }
         for number in range(self._logins):
             if self._seconds and time.monotonic() > began + self._seconds:

@@ -24,7 +24,7 @@ from opencode_relay.keys.file import KeyFile
 from opencode_relay.stores.sqlite import SQLiteStore
 
 from benchmarks.soak import tally as is_
-from benchmarks.soak.network import Line
+from benchmarks.soak.network import Line, unfinished
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
 
@@ -183,6 +183,9 @@ class Serve:
         self._off = self._tally.random.choice([off for off in (-SKEW, 0, SKEW) if off != self._off])
         self._tell_clock()
         self._tally.met(is_.RELAY_CLOCK)
+
+    async def linger(self) -> None:
+        await unfinished(self._port, self._tally)
 
     async def leap(self) -> None:
         self._clock.leapt += LEAP

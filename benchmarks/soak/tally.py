@@ -37,7 +37,7 @@ WRONG_PAIRING = "wrong pairing code"
 WRONG_COMPLETION = "wrong completion code"
 DENIED = "Allow pressed after Deny"
 CANCELLED = "Allow pressed after the instance cancelled"
-INSTANCE_CLOCK = "instance's clock off by a minute"
+INSTANCE_CLOCK = "instance's clock off by twenty minutes, or by one"
 RELAY_CLOCK = "relay's clock off by a minute"
 COLLECTORS = "two collectors for one login"
 ROTATED = "keys rotated"
@@ -47,11 +47,16 @@ OTHER_KEY = "opened with another key"
 AFTER_FINISH = "collected after finish"
 AFTER_EXPIRY = "collected after expiry"
 REDIRECT_COLLECTED = "redirect login collected"
+FOREIGN = "a proxy's own answer while waiting"
+UNFINISHED = "connection that never finishes"
+SECOND_TAB = "signed in with a second tab"
+INSTANCE_KILLED = "instance killed between Allow and collection"
 FAULTS = (
     *(KILLED, CUT, STORE_ERROR, STORE_LOST, STORE_DELAY, LOCKED, DUPLICATE, OTHER_CODE, FORGED),
     *(MIX_UP, AGAIN, OTHER_PAGE, WRONG_PAIRING, WRONG_COMPLETION, DENIED, CANCELLED),
     *(INSTANCE_CLOCK, RELAY_CLOCK, COLLECTORS, ROTATED, OTHER_VERIFIER, OTHER_ENDS, OTHER_KEY),
-    *(AFTER_FINISH, AFTER_EXPIRY, REDIRECT_COLLECTED),
+    *(AFTER_FINISH, AFTER_EXPIRY, REDIRECT_COLLECTED, FOREIGN, UNFINISHED, SECOND_TAB),
+    INSTANCE_KILLED,
 )
 DELIVERED = "delivered"
 DECLINED = "declined"
@@ -71,6 +76,7 @@ class Tally:
         self.secrets = Secrets()
         self.faults: Counter[str] = Counter()
         self.became: Counter[str] = Counter()
+        self.opened_for: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self._since: Counter[str] = Counter()
@@ -109,6 +115,7 @@ class Tally:
             failures.append(f"only {ended} of {logins} logins came to the end that they should")
         return {
             "logins": logins,
+            "opened for": dict(self.opened_for.most_common()),
             "became": dict(self.became.most_common()),
             "faults": {one: self.faults[one] for one in FAULTS if one in expected},
             "broken": {one: self.broken[one] for one in PROMISES},
@@ -123,7 +130,7 @@ class Tally:
 def table(result: dict[str, Any]) -> str:
     """Write a result as Markdown."""
     lines = ["| what | times |", "|---|---:|", f"| logins | {result['logins']:,} |"]
-    for name in ("became", "faults", "broken"):
+    for name in ("opened for", "became", "faults", "broken"):
         lines += [f"| **{name}** | |", *(f"| {k} | {v:,} |" for k, v in result[name].items())]
     shown = [f"- {what}: {one}" for what, those in result["examples"].items() for one in those]
     ended = [f"FAILED: {one}" for one in result["failures"]] or ["Every promise was kept."]

@@ -19,10 +19,18 @@ from benchmarks.soak.tally import Tally
 
 RETURN_URL = "https://instance.example/auth/callback"
 IDP = "https://idp.example"
+# Whose logins the relay carries: the name that its page shows, and the issuer that must answer.
+PROVIDERS: tuple[tuple[str, str | None], ...] = (
+    ("ChatGPT", None),
+    ("notes (MCP server, mcp.example)", IDP),
+    ("Gateway of ours", IDP),
+)
+GATEWAY = PROVIDERS[2][0]  # answers by form_post, with a session_state
 LIFETIME = 1800  # seconds that a login lives, on the relay's clock
 LEAP = 700  # seconds that everybody's clock leaps now and then: two leaps are within a life
 EXPIRED = 3  # leaps after which a login has expired, however the clocks differ
 SKEW = 60  # seconds that a clock is off
+FAR = 1200  # seconds that an instance's clock is off where nobody looks after it
 _skew: contextvars.ContextVar[float] = contextvars.ContextVar("skew", default=0)
 
 
@@ -84,6 +92,10 @@ class Target(Protocol):
 
     async def shift(self) -> None:
         """Set the relay's clock right, or wrong by a minute."""
+        ...
+
+    async def linger(self) -> None:
+        """Connect, and finish nothing."""
         ...
 
     async def leap(self) -> None:

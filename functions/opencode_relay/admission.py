@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WIDE = 4  # times the limit of an address that an IPv6 /48 has: some are one caller, some a town
 HELD_SHARE, HELD_EACH = 20, 50  # one site's part of the logins that strangers hold, and its least
 _HELD = "held"
+_LOG = logging.getLogger("opencode_relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Admission:
     async def _note_use(self, instance: Instance) -> None:
         now = self._now()
         if (instance.last_used_at or 0) <= now - USE_NOTED:
-            with suppress(StoreUnavailable):  # a login is worth more than the list of instances
+            with _unheard("use_not_noted"):  # a login is worth more than the list of instances
                 await self._store.note_use(instance.id, now, now - USE_NOTED)
 
     def confirmation(self, caller: Caller, request: OpenRequest) -> Confirmation:
@@ -139,12 +141,8 @@ class Admission:
                 raise
 
     async def let_go(self, over: Login) -> None:
-        """Count one less, for a login that was open until now; what expires leaves by itself."""
-        if over.instance_id is None and self._settings.unenrolled_logins:
-            wide = f"{_HELD} {wide_bucket(over.opened_from or '')}"
-            with suppress(StoreUnavailable):  # the login is over all the same
-                for counter in (wide, _HELD):
-                    await self._store.take_back(counter, _minute(over.expires_at))
+        if self._settings.unenrolled_logins:
+            await let_go(self._store, over)
 
     async def _hold(self, counter: str, ends: int, most: int) -> None:
         await self._store.hit(counter, ends)
@@ -195,6 +193,32 @@ class Admission:
         seconds = 60 - int(self._now()) % 60
         detail = f"Too many in this minute: wait {seconds} s."
         return Refused("rate-limited", detail, retry_after=seconds)
+
+
+async def let_go(store: Store, over: Login) -> None:
+    """Count one less, for a login that was open until now; what expires leaves by itself."""
+    if over.instance_id is None:
+        wide = f"{_HELD} {wide_bucket(over.opened_from or '')}"
+        with _unheard("place_not_freed"):  # the login is over all the same
+            for counter in (wide, _HELD):
+                await store.take_back(counter, _minute(over.expires_at))
+
+
+async def end_all(store: Store, now: float) -> int:
+    """Cancel all open logins; return how many there were."""
+    over = await store.cancel_all(now)
+    for login in over:
+        await let_go(store, login)
+    return len(over)
+
+
+@contextmanager
+def _unheard(event: str) -> Iterator[None]:
+    """Do what no caller has to know the failure of; the operator has."""
+    try:
+        yield
+    except StoreUnavailable as wrong:
+        _LOG.warning(event, extra={"fields": {"detail": str(wrong)}})
 
 
 def _minute(seconds: float) -> int:

@@ -41,12 +41,19 @@ def notes(tag: str, root: Path = ROOT) -> str:
 
 
 def _where(root: Path) -> None:
-    """Npm takes a provenance only where the package names the repository that built it."""
-    repository = os.environ.get("GITHUB_REPOSITORY")
+    """Npm takes a provenance only where the package names the repository that built it.
+
+    And the relay's page leads strangers to it, who must not land in somebody else's.
+    """
+    if not (repository := os.environ.get("GITHUB_REPOSITORY")):
+        return
+    home = f"https://github.com/{repository}"
     said = json.loads((root / "plugin/package.json").read_text("utf-8")).get("repository", {})
-    wanted = f"git+https://github.com/{repository}.git"
-    if repository and said.get("url") != wanted:
-        raise ValueError(f'plugin/package.json must have "repository": {{"url": "{wanted}"}}.')
+    if said.get("url") != f"git+{home}.git":
+        wanted = f'"repository": {{"type": "git", "url": "git+{home}.git", "directory": "plugin"}}'
+        raise ValueError(f"plugin/package.json must have {wanted}.")
+    if f'\nREPOSITORY = "{home}"\n' not in (root / SOURCE).read_text("utf-8"):
+        raise ValueError(f'{SOURCE} must have REPOSITORY = "{home}".')
 
 
 if __name__ == "__main__":

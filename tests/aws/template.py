@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]  # comes with moto
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
-WATCH = ROOT / "infra" / "watch.yaml"
+WATCH = ROOT / "infra" / "watch" / "cloudwatch.yaml"
 FRONT = ROOT / "infra" / "cloudfront.yaml"
 DOMAIN = {
     "DomainName": "relay.example.com",

@@ -64,9 +64,12 @@ async def test_who_goes_around_it_is_refused_everywhere(fronted: LambdaWire) -> 
             check_refused(await fronted.http.get(path, headers=headers))
 
 
-async def test_the_secret_is_not_logged(fronted: LambdaWire) -> None:
+async def test_who_goes_around_it_is_logged_once_and_no_secret_is(fronted: LambdaWire) -> None:
+    """Where a change of the secret went wrong everybody is refused, and no alarm knows 403."""
     await opened_from(fronted, **from_front())
-    await fronted.post(fronted.body(), **from_front("guessed"))
+    for _ in range(2):
+        await fronted.post(fronted.body(), **from_front("guessed"))
+    assert fronted.functions.running["LoginsFunction"].log.count('"front_passed_by"') == 1
     for environment in fronted.functions.running.values():
         assert SECRET not in environment.log
         assert "guessed" not in environment.log

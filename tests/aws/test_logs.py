@@ -37,7 +37,10 @@ async def lines_of_a_login(make_wire: MakeWire, **settings: Any) -> list[dict[st
     return [json.loads(line) for one in running for line in one.log.splitlines()]
 
 
-def test_an_exceptions_words_stay_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exceptions_words_stay_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "words")  # or it would write where it began
     log = CloudWatchLog("info")
     log.begin({}, SimpleNamespace(aws_request_id="of this request"))
     try:
@@ -99,6 +102,17 @@ async def test_a_fault_that_nobody_foresaw_is_told_and_counted(wire: LambdaWire,
     assert (told["level"], told["exception_name"]) == ("ERROR", "ValueError")
     assert told["correlation_id"] == REQUEST_ID
     assert any(place.startswith("items.py:") for place in told["where"])
+    assert any("unhandled_exception" in metrics_of(line) for line in lines)
+
+
+def test_so_is_one_before_the_app_and_without_its_words(wire: LambdaWire) -> None:
+    """Lambda would log the words, and answer 500."""
+    answer = wire.functions.invoke("CallbackFunction", {"headers": "the-secret"}, 30)
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    log = wire.functions.running["CallbackFunction"].log
+    assert "the-secret" not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line for line in lines if line.get("message") == "unhandled_exception"]
     assert any("unhandled_exception" in metrics_of(line) for line in lines)
 
 

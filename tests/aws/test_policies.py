@@ -255,6 +255,7 @@ def strangers(person: Person) -> None:
 
 
 def looked_at(person: Person) -> None:
+    assert person.http.get("/").status_code == 200
     public = ("/.well-known/opencode-relay", "/.well-known/jwks.json", "/oauth/client", "/healthz")
     for path in public:
         json_of(person.http.get(path), 200)

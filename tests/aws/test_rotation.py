@@ -141,6 +141,18 @@ def test_daily_missing_keys_are_made_and_a_fault_is_an_error(parameters: Paramet
         rotation.handler({}, None)
 
 
+def test_daily_too_the_words_of_a_fault_that_nobody_foresaw_stay_out(
+    parameters: Parameters, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "daily")  # or it would write where it began
+    parameters.faults = [ZeroDivisionError("the-secret")]
+    with pytest.raises(RuntimeError, match=r"^ZeroDivisionError$"):
+        rotation.handler({}, None)
+    written = capsys.readouterr().out
+    assert "the-secret" not in written
+    assert json.loads(written)["exception_name"] == "ZeroDivisionError"
+
+
 def test_a_release_with_another_purpose_is_an_update_of_the_keys() -> None:
     """And there is no version of a function that uses it before it is there."""
     template = load()

@@ -28,6 +28,7 @@ EVENTS = [
     *((event, "") for event in ("opened", "released", "collected", "finished", "declined")),
     *((event, "") for event in ("cancelled", "key_refused", "pairing_code_wrong")),
     *((event, "") for event in ("rate_limited", "keys_rotated", "unhandled_exception")),
+    ("store_unavailable", ""),
 ]
 
 
@@ -109,6 +110,18 @@ def test_every_alarm_looks_at_one_metric_and_can_leave_its_state() -> None:
         assert "Metrics" not in alarm
         assert alarm["TreatMissingData"] == "notBreaching"
     assert len({alarm["AlarmName"] for alarm in alarms().values()}) == len(alarms())
+
+
+def test_a_rotation_that_fails_every_day_rings_until_one_does_not() -> None:
+    """An alarm of an hour would say each day that all is well again."""
+    [daily] = Stack(load()).function("RotateKeysFunction")["Events"].values()
+    assert daily["Properties"]["Schedule"] == "rate(1 day)"
+    assert alarms()["RotationFailedAlarm"]["Period"] == 24 * 3600
+
+
+def test_a_stack_of_the_same_name_in_another_region_has_a_dashboard_of_its_own() -> None:
+    [one] = watching().of_type("AWS::CloudWatch::Dashboard").values()
+    assert one["DashboardName"] == "Relay-us-east-1"  # for an account's are in no region
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "test_health_reads_the_keys": "damages the key file",
     "test_health_reads_the_keys_once_a_minute_at_most": "damages the key file",
     "test_what_was_made_with_replaced_keys_is_worth_nothing": "a new ring is backdated by a minute",
+    "test_a_login_is_opened_though_its_keys_use_cannot_be_written": "patches the store here",
     "test_a_websocket_is_closed": "an HTTP API takes none",
     "test_an_unforeseen_fault_is_503_without_its_words": "patches the relay in this process",
 }

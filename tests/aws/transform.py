@@ -24,7 +24,7 @@ def outcome(text: str, given: dict[str, str]) -> dict[str, Any]:
     template = yaml_parse(text)
     # What `sam package` does: local paths become addresses of what it uploads.
     template["Globals"]["Function"]["CodeUri"] = "s3://artifacts/functions"
-    address = "https://artifacts.s3.amazonaws.com/watch.yaml"
+    address = "https://artifacts.s3.amazonaws.com/cloudwatch.yaml"
     template["Resources"]["Watch"]["Properties"]["TemplateURL"] = address
     for name, value in given.items():
         template["Parameters"][name]["Default"] = value

@@ -114,7 +114,9 @@ def test_a_full_disk_is_one_sentence(data: Path) -> None:
 def test_a_damaged_key_ring_is_one_sentence(serve: MakeServed, data: Path) -> None:
     serve().stop()
     (data / "keys.json").write_text("damaged")
-    assert "key ring is damaged" in refused("serve", "--port=0", "--data", data)
+    told = refused("serve", "--port=0", "--data", data)
+    assert f"{data / 'keys.json'} is damaged" in told
+    assert f"keys rotate --now --data {data}`" in told
     assert (data / "keys.json").read_text() == "damaged"
 
 

@@ -50,9 +50,10 @@ ALL = [command for page in PAGES for command in commands(page, read(page))]
 
 def ours(words: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the arguments for opencode-relay, by whatever it is started."""
-    for at, word in enumerate(words):
-        # Not a stack's name, which is the same word.
-        if Path(word).name == "opencode-relay" and not words[at - 1].startswith("--"):
+    for at, word in reversed(list(enumerate(words))):
+        # Not a stack's name or a user's, which is the same word.
+        before = words[at - 1]
+        if Path(word).name == "opencode-relay" and (before == "--" or not before.startswith("-")):
             return words[at + 1 :]
     return None
 

@@ -47,7 +47,7 @@ def test_template_parameters_and_their_defaults() -> None:
     assert {name: value.strip("`") for name, value in rows} == {
         name: str(one["Default"]) or "none" for name, one in parameters.items()
     }
-    given = re.findall(r"\b([A-Z]\w+)=", "".join(blocks(read("docs/operations.md"), "sh")))
+    given = re.findall(r"\b([A-Z]\w+)=(?!=)", "".join(blocks(read("docs/operations.md"), "sh")))
     known = {*parameters, *load(FRONT)["Parameters"]}
     assert {name for name in given if not name.isupper()} <= known
 
@@ -133,6 +133,14 @@ def test_problems_and_their_statuses() -> None:
     assert {slug: int(status) for slug, status in rows} == {
         slug: status for slug, (status, _) in PROBLEMS.items()
     }
+
+
+def test_no_example_names_a_package_that_anybody_may_publish() -> None:
+    """Opencode would fetch it, and run it beside the key. A release's is pinned: NAME@VERSION."""
+    named = re.compile(r'"plugin": \[\s*\[?\s*"opencode-relay"')
+    assert named.search('"plugin": [["opencode-relay", {')
+    for page in PAGES:
+        assert not named.search(read(page)), page
 
 
 def test_map_has_every_folder() -> None:

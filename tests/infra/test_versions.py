@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from opencode_relay import __version__
+from opencode_relay import REPOSITORY, __version__
 
 from .conftest import ROOT, copy_tracked
 
@@ -118,7 +118,16 @@ def test_a_file_with_another_version_is_refused(tree: Path) -> None:
     assert mend in run(tree, "notes.py", f"v{__version__}")[1]
 
 
-def test_a_package_that_names_another_repository_is_refused(tree: Path) -> None:
+def test_what_names_another_repository_is_refused(tree: Path) -> None:
     """PyPI would have its files already when npm refuses the provenance."""
-    said = run(tree, "notes.py", f"v{__version__}", GITHUB_REPOSITORY="someone/fork")[1]
-    assert '"repository": {"url": "git+https://github.com/someone/fork.git"}' in said
+    tag, fork = f"v{__version__}", {"GITHUB_REPOSITORY": "someone/fork"}
+    url = "git+https://github.com/someone/fork.git"
+    wanted = f'"repository": {{"type": "git", "url": "{url}", "directory": "plugin"}}'
+    assert wanted in run(tree, "notes.py", tag, **fork)[1]
+    replace(tree / "plugin/package.json", '"license":', f'{wanted},\n  "license":')
+    commit(tree)
+    wanted = 'REPOSITORY = "https://github.com/someone/fork"'
+    assert wanted in run(tree, "notes.py", tag, **fork)[1]
+    replace(tree / "functions/opencode_relay/__init__.py", f'REPOSITORY = "{REPOSITORY}"', wanted)
+    commit(tree)
+    assert run(tree, "notes.py", tag, **fork)[1] == ""

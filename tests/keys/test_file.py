@@ -11,7 +11,7 @@ import pytest
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
 from opencode_relay.keys.key import Purpose
-from opencode_relay.keys.ring import BACKDATED, HEAD_START, KEPT, MAX_AGE
+from opencode_relay.keys.ring import BACKDATED, HEAD_START, KEPT, MAX_AGE, Ring
 
 from tests.support.clock import Clock
 
@@ -96,6 +96,21 @@ def test_a_ring_that_is_missing_is_made(keyfile: KeyFile, act: object) -> None:
     assert callable(act)
     act(keyfile)
     assert {key.purpose for key in keyfile.load().keys} == set(Purpose)
+
+
+@pytest.mark.parametrize("act", [KeyFile.load, KeyFile.rotate, KeyFile.rotate_if_due])
+def test_a_key_that_a_release_brings_is_made(keyfile: KeyFile, clock: Clock, act: object) -> None:
+    """And nobody's login ends: the others stay."""
+    assert callable(act)
+    old = keyfile.load().keys
+    keyfile.path.write_text(Ring(old[1:]).dump())
+    act(keyfile)
+    found = keyfile.load()
+    assert not found.missing()
+    assert found.in_use(old[0].purpose, clock())
+    assert {key.material for key in old[1:]} < {key.material for key in found.keys}
+    assert found.dump() == keyfile.load().dump()
+    assert stat.S_IMODE(keyfile.path.stat().st_mode) == 0o600
 
 
 def test_a_change_is_seen(keyfile: KeyFile) -> None:
@@ -197,7 +212,7 @@ def test_a_damaged_file_can_be_replaced(keyfile: KeyFile) -> None:
 
 def test_a_file_that_is_no_text_is_refused(keyfile: KeyFile) -> None:
     keyfile.path.write_bytes(b"\xff")
-    with pytest.raises(StoreUnavailable, match="Cannot read"):
+    with pytest.raises(StoreUnavailable, match="damaged"):
         keyfile.load()
 
 

@@ -93,12 +93,28 @@ def test_a_first_making_that_broke_off_is_gone_on_with(
     assert len(keys.load().keys) == len(Purpose)
 
 
-def test_a_damaged_key_is_not_replaced(store: ParameterStore, keys: KeyParameters) -> None:
+@pytest.mark.parametrize("value", ["the-secret", "7", "[]", '{"a": 1}', "[" * 4000, "[{}]"])
+def test_a_damaged_key_is_named_and_not_replaced(
+    store: ParameterStore, keys: KeyParameters, value: str
+) -> None:
     keys.make()
-    store.values[f"{PATH}/state"] = "the-secret"
-    with pytest.raises(StoreUnavailable, match="damaged"):
-        keys.make()
-    assert store.values[f"{PATH}/state"] == "the-secret"
+    store.values[f"{PATH}/state"] = value
+    for act in (keys.load, keys.make, keys.rotate_if_due):
+        with pytest.raises(StoreUnavailable, match=f"{PATH}/state is damaged") as told:
+            act()
+        assert "the-secret" not in str(told.value)
+    assert store.values[f"{PATH}/state"] == value
+
+
+def test_a_key_under_another_purposes_name_is_none(
+    store: ParameterStore, keys: KeyParameters
+) -> None:
+    """Who may write one parameter is not to make keys for another's purpose."""
+    keys.make()
+    mine, other = (json.loads(store.values[f"{PATH}/{p}"]) for p in ("state", "confirm"))
+    store.values[f"{PATH}/state"] = json.dumps(mine + other)
+    with pytest.raises(StoreUnavailable, match=f"{PATH}/state is damaged"):
+        keys.load()
 
 
 def test_keys_that_are_not_due_are_not_written(

@@ -1,9 +1,16 @@
 """The relay's keys: one per purpose, a head start before use, kept until nothing needs them."""
 
 import json
+import math
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP384R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from opencode_relay.errors import StoreUnavailable
@@ -129,9 +136,17 @@ def broken(change: Callable[[dict[str, list[dict[str, object]]]], object]) -> st
     return json.dumps(document)
 
 
-def ed25519() -> str:
-    private = Ed25519PrivateKey.generate()
+def pem(private: Ed25519PrivateKey | EllipticCurvePrivateKey) -> str:
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+ED25519, P384 = pem(Ed25519PrivateKey.generate()), pem(generate_private_key(SECP384R1()))
+# PKCS #8 with an algorithm of OID 1.2.3.4, which no library has.
+STRANGE = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    + b64encode(bytes.fromhex("3010020100300506032a0304040400000000")).decode()
+    + "\n-----END PRIVATE KEY-----\n"
+)
 
 
 DAMAGED = {
@@ -140,21 +155,40 @@ DAMAGED = {
     "a list": "[]",
     "no keys": "{}",
     "keys no list": '{"keys": 7}',
-    "a purpose missing": broken(lambda d: d["keys"].pop()),
+    "no key at all": '{"keys": []}',
+    "nested without end": "[" * 100_000,
     "a purpose unknown": broken(lambda d: d["keys"][0].update(purpose="x")),
     "a member missing": broken(lambda d: d["keys"][0].pop("kid")),
     "a member too many": broken(lambda d: d["keys"][0].update(x=1)),
     "material no base16": broken(lambda d: d["keys"][0].update(material="the-secret")),
     "material no PEM": broken(lambda d: d["keys"][-1].update(material="the-secret")),
-    "an Ed25519 key for signing": broken(lambda d: d["keys"][-1].update(material=ed25519())),
+    "material no text": broken(lambda d: d["keys"][-1].update(material=7)),
+    "an empty key": broken(lambda d: d["keys"][0].update(material="")),
+    "half a key": broken(lambda d: d["keys"][0].update(material="00" * 16)),
+    "an Ed25519 key for signing": broken(lambda d: d["keys"][-1].update(material=ED25519)),
+    "a key of another curve": broken(lambda d: d["keys"][-1].update(material=P384)),
+    "a kind of key nobody knows": broken(lambda d: d["keys"][-1].update(material=STRANGE)),
+    "an id that is no text": broken(lambda d: d["keys"][0].update(kid=7)),
+    "a time that is no number": broken(lambda d: d["keys"][0].update(used_from="now")),
+    "no time at all": broken(lambda d: d["keys"][0].update(used_from=math.nan)),
+    "a time without end": broken(lambda d: d["keys"][0].update(used_from=10**400)),
 }
 
 
 @pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_ring_is_refused_without_showing_it(text: str) -> None:
-    with pytest.raises(StoreUnavailable, match="damaged") as told:
+    with pytest.raises(ValueError, match="damaged") as told:
         Ring.parse(text)
-    assert "the-secret" not in str(told.value)
+    assert str(told.value) == "damaged"
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_ring_of_before_a_purpose_can_be_read(ring: Ring, purpose: Purpose) -> None:
+    older = Ring.parse(Ring(tuple(k for k in ring.keys if k.purpose is not purpose)).dump())
+    assert older.missing() == {purpose}
+    newer = older.completed(START)
+    assert not newer.missing()
+    assert newer.keys[:-1] == older.keys
 
 
 # What a process holds

@@ -8,24 +8,33 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 from moto import mock_aws
+from opencode_relay import login as rules
+from opencode_relay.login import Change, Status
 from opencode_relay.stores.dynamodb import DynamoDBStore
 
 from tests.aws.tap import create_tables
-from tests.support.stores import an_instance
+from tests.support.stores import NOW, a_login, an_instance
 
 Between = Callable[[], Awaitable[object]]
 
 
 class Overtaken(DynamoDBStore):
-    """A store that lets another writer act once, before its next transaction."""
+    """Lets another writer act once, before its next transaction or change of a login."""
 
     between: Between | None = None
 
-    async def _transact(self, *writes: dict[str, Any]) -> bool:
+    async def _meanwhile(self) -> None:
         act, self.between = self.between, None
         if act:
             await act()
+
+    async def _transact(self, *writes: dict[str, Any]) -> bool:
+        await self._meanwhile()
         return await super()._transact(*writes)
+
+    async def apply(self, login_id: str, change: Change) -> bool:
+        await self._meanwhile()
+        return await super().apply(login_id, change)
 
 
 @pytest.fixture
@@ -105,3 +114,33 @@ async def test_a_conflict_is_a_race_that_was_lost(
 
     monkeypatch.setattr(client, "transact_write_items", conflict)
     assert not await store.replace_instance(instance)
+
+
+async def test_a_login_that_moves_on_meanwhile_is_cancelled_all_the_same(
+    store: Overtaken, other: DynamoDBStore
+) -> None:
+    """Or a code that is released just then would outlive the keys that leaked."""
+    login = a_login()
+    await store.create(login)
+
+    async def hold() -> None:
+        assert await other.apply(login.id, rules.hold(NOW, fingerprint="f", response="the-secret"))
+
+    store.between = hold
+    [cancelled] = await store.cancel_all(NOW)
+    found = await store.get(login.id)
+    assert found
+    assert (cancelled.id, found.status, found.response) == (login.id, Status.CANCELLED, None)
+
+
+async def test_a_login_that_ends_meanwhile_is_not_counted(
+    store: Overtaken, other: DynamoDBStore
+) -> None:
+    login = a_login()
+    await store.create(login)
+
+    async def end() -> None:
+        assert await other.apply(login.id, rules.cancel(login, NOW))
+
+    store.between = end
+    assert await store.cancel_all(NOW) == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from opencode_relay.admission import HELD_EACH
+from opencode_relay.admission import HELD_EACH, end_all
 from opencode_relay.errors import StoreUnavailable
 
 from tests.threats.conftest import Make
@@ -15,7 +15,7 @@ from tests.threats.world import WRONG, World
 NO_IDS = ("x" * 2043, "a" * 21, "a" * 65, "login%23" + "a" * 30, "a" * 23 + "é", "%00" * 24)
 
 
-async def unusable(_: object) -> None:
+async def unusable(*_: object) -> None:
     raise StoreUnavailable("out of reach")
 
 
@@ -76,6 +76,16 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
         world.clock.pass_by(world.settings.login_lifetime + 60)
         assert (await ask(world)).status_code == 201
 
+    async def test_what_an_operator_ends_leaves_its_place(self, make_world: Make) -> None:
+        world = await make_world(enrolment="open", unenrolled_logins=3)
+        for address in ("203.0.113.1", "203.0.113.2", "2001:db8::1"):
+            assert (await ask(world, address)).status_code == 201
+        assert (await ask(world)).status_code == 429
+        assert await end_all(world.store, world.clock()) == 3
+        for address in ("203.0.113.1", "203.0.113.2", "2001:db8::1"):
+            assert (await ask(world, address)).status_code == 201
+        assert (await ask(world)).status_code == 429
+
     async def test_one_site_holds_its_share_and_leaves_the_rest(self, make_world: Make) -> None:
         world = await make_world(enrolment="open", address_limit=1000)
         site = (f"2001:db8:1:{n:x}::1" for n in range(60))
@@ -91,6 +101,16 @@ class TestOpenEnrolmentWithoutABoundOnTheSum:
             patch.setattr(world.store, "create", unusable)
             assert (await ask(world)).status_code == 503
         assert (await ask(world)).status_code == 201
+
+    async def test_a_place_that_cannot_be_given_back_is_told(
+        self, make_world: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = await make_world(enrolment="open")
+        login = await world.open(key="", name="n")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(world.store, "take_back", unusable)
+            assert (await world.finish(login)).status_code == 204
+        assert "place_not_freed" in caplog.messages
 
     async def test_nor_do_those_who_come_at_once(self, make_world: Make) -> None:
         limits = {"address_limit": 0, "unenrolled_logins": 3}

@@ -16,6 +16,7 @@ ABOUT = About(
     opened_from="203.0.113.7",
     good_until=OPENED_AT + 600,
 )
+REPOSITORY = "https://code.example/our/relay"
 ADDRESS = "https://host.example/auth/callback?response=eyJ.a&b=\"c'd&amp;<e>&lt;"
 
 Show = Callable[[Pages, About], HTMLResponse]
@@ -34,6 +35,8 @@ SHOWS: dict[str, Show] = {
     "onward": lambda pages, about: pages.onward(about, address=ADDRESS),
     "idp-error": lambda pages, about: pages.idp_error(about, error="access_denied"),
     "idp-unknown": lambda pages, about: pages.idp_error(about, error="<b>odd"),
+    "landing": lambda *_: Pages(repository=REPOSITORY).landing(),
+    "landing-alone": lambda *_: Pages(repository="").landing(),
     "done": lambda pages, _: pages.done(),
     "declined": lambda pages, _: pages.declined(),
     **{f"refusal-{reason.name}": refusing(reason) for reason in Refusal},

@@ -2,7 +2,9 @@
 
 import httpx
 import pytest
+from opencode_relay import __version__
 from opencode_relay.login import Status
+from opencode_relay.web.pages import Pages
 from starlette.types import Message
 
 from tests.support.wire import (
@@ -16,6 +18,7 @@ from tests.support.wire import (
 )
 
 PATHS = {
+    "/": {"GET"},
     "/.well-known/opencode-relay": {"GET"},
     "/.well-known/jwks.json": {"GET"},
     "/oauth/client": {"GET"},
@@ -47,7 +50,6 @@ def check(answer: httpx.Response, path: str, status: int, slug: str, title: str)
 
 
 UNKNOWN = [
-    "/",
     "/oauth",
     "/v1",
     "/v1/logins/x/y",
@@ -64,7 +66,7 @@ async def test_an_unknown_path_is_404(wire: Wire, path: str) -> None:
     check(await wire.http.get(path), path, 404, "not-found", NO_PAGE[1])
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_trailing_slash_is_an_unknown_path_never_a_redirect(
     wire: Wire, path: str, method: str
@@ -76,7 +78,7 @@ async def test_a_trailing_slash_is_an_unknown_path_never_a_redirect(
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/auth/nothing", "/authx", "/problems/not-found"])
+@pytest.mark.parametrize("path", ["/v1", "/auth/nothing", "/authx", "/problems/not-found"])
 async def test_a_browser_gets_a_page_at_any_path_but_the_apis(wire: Wire, path: str) -> None:
     check_page(await wire.http.get(path, headers=HTML), *NO_PAGE)
 
@@ -85,6 +87,21 @@ async def test_a_browser_gets_a_page_at_any_path_but_the_apis(wire: Wire, path: 
 async def test_the_apis_errors_are_problems_whatever_is_accepted(wire: Wire, path: str) -> None:
     answer = await wire.http.get(path, headers=HTML)
     assert answer.headers["content-type"] == ("application/problem+json")
+
+
+# The relay's bare address
+
+
+@pytest.mark.parametrize("accept", ["text/html,*/*;q=0.8", "application/json", "*/*"])
+async def test_the_bare_address_says_what_it_is_and_nothing_of_this_relay(
+    wire: Wire, accept: str
+) -> None:
+    """Consent pages of authorization servers link here (`client_uri`), and strangers come."""
+    uri = (await wire.http.get("/oauth/client")).json()["client_uri"]
+    answer = await wire.http.get(f"{uri}/?state=s&code=c", headers={"Accept": accept})
+    check_page(answer, 200, "Sign-ins begin in opencode")
+    assert answer.content == Pages().landing().body  # the same at every relay, whatever is asked
+    assert __version__ not in answer.text
 
 
 # 405
@@ -231,6 +248,7 @@ async def pages(wire: Wire) -> dict[str, httpx.Response]:
         "wrong code": await wire.press(confirm, "allow", "0000-0000"),
         "completion": await wire.callback(held),
         "over": await wire.callback(held, code="other"),
+        "landing": await wire.http.get("/"),
         "done": await wire.http.get("/auth/done"),
         "not found": await wire.http.get("/auth/nothing"),
         "prefetch": await wire.http.get("/auth/done", headers={"Sec-Purpose": "prefetch"}),

@@ -166,13 +166,14 @@ async def test_a_refused_key_is_not_used(wire: Wire) -> None:
 
 
 async def test_a_login_is_opened_though_its_keys_use_cannot_be_written(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: object) -> bool:
         raise StoreUnavailable("a full disk")
 
     monkeypatch.setattr(wire.store, "note_use", fail)
     await wire.open()
+    assert "use_not_noted" in caplog.messages
 
 
 async def revoked(wire: Wire) -> str:

@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from opencode_relay.web.pages import About
@@ -12,6 +13,7 @@ from .gallery import (
     ABOUT,
     ADDRESS,
     OPENED_AT,
+    REPOSITORY,
     SHOWS,
     WITH_FORM,
     Html,
@@ -130,6 +132,19 @@ class TestEveryPage:
         titles = [html(name).of("title") for name in SHOWS if not name.endswith("-alone")]
         # Both provider errors, known and unknown, are one page with two sentences.
         assert len(set(titles)) == len(titles) - 1
+
+
+class TestLanding:
+    def test_links_to_the_project_where_that_is_known(self) -> None:
+        docs = f"{REPOSITORY}/blob/HEAD/docs"
+        assert [one["href"] for one in html("landing").attributes("a")] == [
+            f"{docs}/sign-in.md",
+            f"{docs}/security.md",
+            f"{REPOSITORY}#readme",
+        ]
+        assert html("landing-alone").attributes("a") == []
+        for page in ("sign-in.md", "security.md"):
+            assert (Path(__file__).parents[2] / "docs" / page).exists()
 
 
 class TestEscaping:

@@ -17,6 +17,7 @@ import logging
 import os
 import random
 import time
+from base64 import b64decode
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -64,8 +65,8 @@ def client(service: str) -> Any:
     return _SESSION.client(service, config=_CLIENT)
 
 
-def _refused(status: int, sentence: str) -> Event:
-    headers = {"cache-control": "no-store", "content-type": "text/plain"}
+def _refused(status: int, sentence: str, **more: str) -> Event:
+    headers = {"cache-control": "no-store", "content-type": "text/plain", **more}
     return {"statusCode": status, "headers": headers, "body": sentence}
 
 
@@ -89,11 +90,11 @@ class Function:
             logins=os.environ["LOGINS_TABLE"],
             instances=os.environ["INSTANCES_TABLE"],
         )
-        events = Events(self._metrics)
+        self._events = Events(self._metrics)
 
         def app(url: str) -> Mangum:
             its = replace(settings, public_url=url)
-            relay = Relay(its, store, self._keys, events=events, poll=retry_after)
+            relay = Relay(its, store, self._keys, events=self._events, poll=retry_after)
             return Mangum(cast("Any", make(relay)), lifespan="off")
 
         self._app = app(settings.public_url)
@@ -107,17 +108,23 @@ class Function:
 
     def __call__(self, event: Event, context: object) -> Event:
         self._log.begin(event, context)
-        if not self._front.passes(event):
-            return _refused(403, "This relay answers only to what stands before it: its front.")
-        self._refresh()
         try:
-            # Which of the API's own names was asked; Host is the caller's to write.
-            name = event.get("requestContext", {}).get("domainName")
-            answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
-        except ValueError:  # base64 that is none: API Gateway makes good ones
-            return _refused(400, "The request's body is not what its encoding says.")
+            return self._answer(event, context)
+        except Exception as wrong:  # noqa: BLE001  # Lambda would log its words
+            self._events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
+            return _refused(503, "The relay cannot answer just now.", **{"retry-after": "5"})
         finally:
             self._metrics.flush()
+
+    def _answer(self, event: Event, context: object) -> Event:
+        if not self._front.passes(event):
+            return _refused(403, "This relay answers only to what stands before it: its front.")
+        if not _decodes(event):
+            return _refused(400, "The request's body is not what its encoding says.")
+        self._refresh()
+        # Which of the API's own names was asked; Host is the caller's to write.
+        name = event.get("requestContext", {}).get("domainName")
+        answer: Event = self._old.get(name, self._app)(event, context)  # type: ignore[arg-type]
         return _tidy(event, answer)
 
     def _refresh(self) -> None:
@@ -133,6 +140,15 @@ class Function:
             except StoreUnavailable as wrong:
                 fields = {"detail": str(wrong)}
                 _LOG.warning("keys_not_refreshed", extra={"fields": fields})
+
+
+def _decodes(event: Event) -> bool:
+    """Whether a body in base64 is some: API Gateway makes good ones."""
+    try:
+        b64decode((event.get("body") or "") if event.get("isBase64Encoded") else "")
+    except ValueError:
+        return False
+    return True
 
 
 def _tidy(event: Event, answer: Event) -> Event:

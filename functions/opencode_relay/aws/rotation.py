@@ -34,17 +34,28 @@ def handler(event: dict[str, Any], context: Any) -> None:
     path = os.environ["KEYS_PATH"]
     parameters = KeyParameters(client("ssm"), path)
     if "ResponseURL" not in event:
-        metrics = EMFMetrics()
-        made = parameters.make()  # raises, and so counts as an error, for the alarm
-        if parameters.rotate_if_due() or made:
-            Events(metrics).tell("keys_rotated")
-        metrics.flush()
+        _tend(parameters)
     elif event["RequestType"] == "Delete":
         left = _reason(parameters.remove, "keys_not_removed")
         _answer(event, path, "SUCCESS", left and f"The keys stay under {path}. {left}")
     else:
         failed = _reason(parameters.make, "keys_not_made")
         _answer(event, path, "FAILED" if failed else "SUCCESS", failed)
+
+
+def _tend(parameters: KeyParameters) -> None:
+    """Raises where it fails, and so counts as an error, for the alarm."""
+    metrics = EMFMetrics()
+    try:
+        made = parameters.make()
+        if parameters.rotate_if_due() or made:
+            Events(metrics).tell("keys_rotated")
+    except StoreUnavailable:
+        raise
+    except Exception as wrong:  # noqa: BLE001  # or Lambda would log its words
+        _LOG.exception("keys_not_tended")
+        raise RuntimeError(type(wrong).__name__) from None
+    metrics.flush()
 
 
 def _reason(do: Callable[[], object], event: str) -> str:

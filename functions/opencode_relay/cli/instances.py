@@ -128,7 +128,7 @@ def revoke(
         found = await _one_of(relay, name_or_id)
         if not await relay.store.remove_instance(found.id):
             raise _unknown(relay, name_or_id)
-        return found, await relay.store.cancel_all(time.time(), instance_id=found.id)
+        return found, len(await relay.store.cancel_all(time.time(), instance_id=found.id))
 
     found, ended = asyncio.run(end())
     if as_json:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from opencode_relay.admission import end_all
 from opencode_relay.keys.ring import Ring
 
 from .home import AsJSON, Data, StackName, relay_of
@@ -39,7 +40,7 @@ def rotate(
         _show(home.keys.rotate(), as_json)
         return
     ring = home.keys.replace_all()
-    ended = asyncio.run(home.store.cancel_all(time.time()))
+    ended = asyncio.run(end_all(home.store, time.time()))
     if as_json:
         _show(ring, as_json, ended=ended)
         return

@@ -34,8 +34,8 @@ class Stack:
         except ClientError as wrong:
             code = wrong.response["Error"]["Code"]
             raise ConfigError(
-                f"There is no reading the stack {name!r} ({code}): check its name, the region and "
-                "the credentials."
+                f"There is no reading the stack {name!r} ({code}): check its name, the region, the "
+                "credentials and this machine's clock."
             ) from None
         except BotoCoreError as wrong:
             raise ConfigError(f"AWS cannot be reached: {wrong}.") from None

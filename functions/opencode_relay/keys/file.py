@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from opencode_relay import program
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.files import open_private, told
 
@@ -24,9 +25,9 @@ class KeyFile:
         self._clock = clock
 
     def load(self) -> Ring:
-        """Read the ring; make the first one where there is none."""
+        """Read the ring; make the first one, or a key that is missing, where it is not there."""
         found = self._read()
-        if found is None:
+        if found is None or found.missing():
             with self._locked():
                 found = self._read_or_make()
         return found
@@ -76,14 +77,20 @@ class KeyFile:
             return Ring.parse(self.path.read_text("utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as wrong:
+        except OSError as wrong:
             raise StoreUnavailable(f"Cannot read {self.path}: {wrong}.") from None
+        except ValueError:  # no UTF-8 is one, too
+            again = program.command("keys", "rotate", "--now", "--data", self.path.parent)
+            raise StoreUnavailable(
+                f"{self.path} is damaged, or of a newer opencode-relay. New keys, which end open "
+                f"logins: {again}."
+            ) from None
 
     def _read_or_make(self) -> Ring:
         """For whoever holds the lock already; taking it again would wait for ever."""
-        found = self._read()
-        if found is None:
-            found = Ring.fresh(self._clock() - BACKDATED)
+        found = self._read() or Ring(())
+        if found.missing():
+            found = found.completed(self._clock() - BACKDATED)
             self._write(found)
         return found
 

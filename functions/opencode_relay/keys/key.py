@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -16,6 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .p256 import new_private_key, public_jwk
+
+_BYTES = 32  # of a symmetric key
+_FAR = 1e12  # seconds: no moment is so far away, and a number beyond may not even compare
 
 
 class Purpose(StrEnum):
@@ -47,17 +51,21 @@ class Key:
                 .decode()
             )
         else:
-            material = secrets.token_hex(32)
+            material = secrets.token_hex(_BYTES)
         return cls.load(secrets.token_urlsafe(6), purpose, used_from, material)
 
     @classmethod
-    def load(cls, kid: str, purpose: str, used_from: float, material: str) -> Key:
+    def load(cls, kid: Any, purpose: Any, used_from: Any, material: Any) -> Key:
+        """Read a row, whoever wrote it. Raises ValueError or TypeError where it is no key."""
+        if not (isinstance(kid, str) and isinstance(material, str) and -_FAR < used_from < _FAR):
+            raise ValueError("not a key")
         if purpose == Purpose.RESPONSE:
-            private = load_pem_private_key(material.encode(), None)
-            if not isinstance(private, EllipticCurvePrivateKey):
-                raise ValueError("not an EC key")
+            private = _p256(material)
             return cls(kid, Purpose.RESPONSE, used_from, material, private=private)
-        return cls(kid, Purpose(purpose), used_from, material, symmetric=bytes.fromhex(material))
+        symmetric = bytes.fromhex(material)
+        if len(symmetric) != _BYTES:  # an empty one would sign, too
+            raise ValueError("not a symmetric key")
+        return cls(kid, Purpose(purpose), used_from, material, symmetric=symmetric)
 
     def row(self) -> dict[str, Any]:
         """What `load` takes."""
@@ -73,3 +81,13 @@ class Key:
             raise ValueError("a symmetric key has no public part")
         public = public_jwk(self.private.public_key())
         return {**public, "kid": self.kid, "use": "sig", "alg": "ES256"}
+
+
+def _p256(pem: str) -> EllipticCurvePrivateKey:
+    try:
+        private = load_pem_private_key(pem.encode(), None)
+    except UnsupportedAlgorithm:
+        raise ValueError("not an EC key") from None
+    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
+        raise TypeError("not a P-256 key")
+    return private

@@ -76,7 +76,18 @@ class KeyParameters:
             return Ring(())
         names = [f"{self._path}/{purpose}" for purpose in purposes]
         found = self._call("get_parameters", Names=names, WithDecryption=True)
-        return Ring(tuple(key for one in found["Parameters"] for key in _keys(one["Value"])))
+        values = {one["Name"].rpartition("/")[2]: one["Value"] for one in found["Parameters"]}
+        keys: list[Key] = []
+        for purpose in (one for one in purposes if one in values):
+            try:
+                keys += _keys(purpose, values[purpose])
+            except (ValueError, TypeError, RecursionError):
+                name = f"{self._path}/{purpose}"
+                raise StoreUnavailable(
+                    f"The parameter {name} is damaged: `aws ssm delete-parameter --name {name}`, "
+                    "and RotateKeysFunction makes another, daily and whenever it is invoked."
+                ) from None
+        return Ring(tuple(keys))
 
     def _save(self, ring: Ring, before: Ring | None = None) -> None:
         """Write the purposes whose keys are others than `before`."""
@@ -104,8 +115,9 @@ class KeyParameters:
         return done
 
 
-def _keys(value: str) -> list[Key]:
-    try:
-        return [Key.load(**row) for row in json.loads(value)]
-    except (ValueError, TypeError):
-        raise StoreUnavailable("A key parameter is damaged.") from None
+def _keys(purpose: Purpose, value: str) -> list[Key]:
+    """Read a parameter's keys: of its own purpose alone, as policies have it."""
+    keys = [Key.load(**row) for row in json.loads(value)]
+    if {key.purpose for key in keys} != {purpose}:
+        raise ValueError("no key, or one of another purpose")
+    return keys

@@ -37,8 +37,10 @@ class Ring:
 
         All of them in a new store, and one where a release has brought another purpose.
         """
-        held = {key.purpose for key in self.keys}
-        return Ring(self.keys + tuple(Key.new(p, now) for p in Purpose if p not in held))
+        return Ring(self.keys + tuple(Key.new(p, now) for p in Purpose if p in self.missing()))
+
+    def missing(self) -> set[Purpose]:
+        return set(Purpose) - {key.purpose for key in self.keys}
 
     def rotated(self, now: float) -> Ring:
         """Add a key for each purpose, and drop what nothing alive was made with."""
@@ -89,12 +91,15 @@ class Ring:
 
     @classmethod
     def parse(cls, text: str) -> Ring:
-        """Read a dumped ring. Raises StoreUnavailable, which does not show the text."""
+        """Read a dumped ring, which may lack a purpose that a newer release adds.
+
+        Raises ValueError, which does not show the text, where any of it is damaged.
+        """
         try:
             rows: Iterable[dict[str, Any]] = json.loads(text)["keys"]
             ring = cls(tuple(Key.load(**row) for row in rows))
-        except (ValueError, TypeError, KeyError):
-            ring = cls(())
-        if {key.purpose for key in ring.keys} != set(Purpose):
-            raise StoreUnavailable("The key ring is damaged: restore it, or remove it.")
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ValueError("damaged") from None
+        if not ring.keys:
+            raise ValueError("damaged")
         return ring

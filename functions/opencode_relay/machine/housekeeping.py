@@ -37,8 +37,7 @@ class Housekeeping:
             try:
                 self.tick()
             except StoreUnavailable as wrong:
-                fields = {"detail": str(wrong)}
-                logging.getLogger("opencode_relay").error("chores_failed", extra={"fields": fields})  # noqa: TRY400
+                self._relay.events.tell("chores_failed", level=logging.ERROR, detail=str(wrong))
             except Exception as wrong:  # noqa: BLE001  # one that ends the chores would do so unheard
                 self._relay.events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
             await asyncio.sleep(TICK)
@@ -68,8 +67,8 @@ class Housekeeping:
     def _empty_log(self) -> None:
         self._held_up = 0 if self._store.empty_log() else self._held_up + 1
         if self._held_up and self._held_up % HELD_UP == 0:
-            fields = {"detail": "Another program keeps relay.db open for reading: end it."}
-            logging.getLogger("opencode_relay").warning("erasure_held_up", extra={"fields": fields})
+            detail = "Another program keeps relay.db open for reading: end it."
+            self._relay.events.tell("erasure_held_up", level=logging.WARNING, detail=detail)
 
     def _say_no_descriptors(self) -> None:
         detail = (

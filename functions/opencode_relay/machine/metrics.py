@@ -6,6 +6,31 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+# Each is there from the start with 0: a rate does not see the step from nothing to 1, which of a
+# fault is the only one.
+EVENTS = {
+    "opened": ("pairing_code", "completion_code", "none"),
+    "callback": (
+        *("confirm", "completion", "onward", "idp_error"),
+        *("token-invalid", "login-expired", "login-over", "issuer-mismatch", "address-too-long"),
+    ),
+    "pairing_code_wrong": ("",),
+    "released": ("person", "idp_error"),
+    "declined": ("person",),
+    "finished": ("instance",),
+    "cancelled": ("instance", "tries"),
+    "expired": ("pending", "held", "released"),
+    "collected": ("",),
+    "key_refused": ("",),
+    "rate_limited": ("open", "key", "pairing", "held"),
+    "keys_rotated": ("",),
+    "proxy_not_trusted": ("",),
+    "unhandled_exception": ("",),
+    "store_unavailable": ("",),
+    "chores_failed": ("",),
+    "erasure_held_up": ("",),
+    "descriptors_exhausted": ("",),
+}
 _BUCKETS = (0.005, 0.02, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800)
 
 
@@ -20,6 +45,9 @@ class PrometheusMetrics:
             ["event", "outcome"],
             registry=self.registry,
         )
+        for event, outcomes in EVENTS.items():
+            for outcome in outcomes:
+                self._events.labels(event, outcome)
         self._collection = Histogram(
             "opencode_relay_callback_to_collection_seconds",
             "Seconds from a login's callback to the collection of its response",

@@ -33,8 +33,8 @@ class Store(Protocol):
         """
         ...
 
-    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
-        """Cancel the open logins of one instance, or all of them; return how many there were."""
+    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> Sequence[Login]:
+        """Cancel the open logins of one instance, or all of them, and return them."""
         ...
 
     async def hit(self, counter: str, minute: int) -> int:

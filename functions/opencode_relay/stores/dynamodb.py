@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from opencode_relay.errors import NameTaken, StoreUnavailable
 from opencode_relay.instances import Instance
-from opencode_relay.login import MAX_TRIES, OPEN, OVER, REMEMBERED, Change, Login, Status
+from opencode_relay.login import MAX_TRIES, OPEN, REMEMBERED, Change, Login, Status, cancel
 
 from .items import Item, instance_item, instance_of, item_of, key_of, login_item, login_of
 
@@ -93,16 +93,23 @@ class DynamoDBStore:
         )
         return int(done["Attributes"]["tries"]["N"]) if done else None
 
-    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
+    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> Sequence[Login]:
         """Cancel open logins one by one: an operator's rare act, worth no index on every login."""
-        cancelled = 0
+        cancelled = []
         for item in await self._scan(self._logins, "login#"):
             login = login_of(item)
-            mine = instance_id is None or login.instance_id == instance_id
-            if mine and login.status in OPEN and login.expires_at > now:
-                change = Change(login.status, now, {**OVER, "status": Status.CANCELLED})
-                cancelled += await self.apply(login.id, change)
+            if instance_id in {None, login.instance_id} and await self._cancel(login, now):
+                cancelled.append(replace(login, **cancel(login, now).values))
         return cancelled
+
+    async def _cancel(self, login: Login, now: float) -> bool:
+        """Cancel a login that is open, wherever it has moved since it was read."""
+        found: Login | None = login
+        while found and found.status in OPEN and found.expires_at > now:
+            if await self.apply(found.id, cancel(found, now)):
+                return True
+            found = await self.get(found.id)
+        return False
 
     async def hit(self, counter: str, minute: int) -> int:
         done = await self._call(

@@ -155,16 +155,16 @@ class SQLiteStore:
         )
         return int(rows[0]["tries"]) if rows else None
 
-    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> int:
+    async def cancel_all(self, now: float, *, instance_id: str | None = None) -> Sequence[Login]:
         sets = ",".join(f"{name} = NULL" for name in _SECRETS)
         marks = ",".join("?" * len(OPEN))
         whose = "" if instance_id is None else " AND instance_id = ?"
         rows = self._run(
             f"UPDATE logins SET status = ?, {sets} "
-            f"WHERE status IN ({marks}) AND expires_at > ?{whose} RETURNING id",
+            f"WHERE status IN ({marks}) AND expires_at > ?{whose} RETURNING {','.join(_COLUMNS)}",
             [Status.CANCELLED, *OPEN, now, *([] if instance_id is None else [instance_id])],
         )
-        return len(rows)
+        return [_login(row) for row in rows]
 
     async def hit(self, counter: str, minute: int) -> int:
         rows = self._run(

@@ -23,7 +23,6 @@ from .requests import fetched_early
 if TYPE_CHECKING:
     from .browser import Browser
 
-_LOG = logging.getLogger("opencode_relay")
 FORESEEN = (Refused, HTTPException, ClientDisconnect, StoreUnavailable)
 
 
@@ -56,7 +55,7 @@ class Answers:
         if isinstance(wrong, ClientDisconnect):  # nobody hears this
             return Response(status_code=400)
         if isinstance(wrong, StoreUnavailable):
-            _LOG.error("store_unavailable", extra={"fields": {"detail": str(wrong)}})
+            self._events.tell("store_unavailable", level=logging.ERROR, detail=str(wrong))
         return self.answer(request, unavailable())
 
     def tell(self, wrong: Exception) -> None:

@@ -1,4 +1,4 @@
-"""What the person's browser meets: the callback, the confirm page's form, the pages after it."""
+"""What the person's browser meets: the callback, the confirm page's form, other pages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ANYWHERE = {
 
 
 class Browser:
-    """The endpoints under `/auth`."""
+    """The endpoints under `/auth`, and the page at the relay's bare address."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
@@ -55,6 +55,7 @@ class Browser:
 
     def routes(self) -> list[Route]:
         return [
+            Route("/", self.landing, methods=["GET"]),
             Route("/auth/callback", self.callback, methods=["GET", "POST"]),
             Route("/auth/confirm", self.confirm, methods=["POST"]),
             Route("/auth/done", self.done, methods=["GET"]),
@@ -89,6 +90,9 @@ class Browser:
             )
         path = "/auth/done" if decided is Status.RELEASED else "/auth/declined"
         return RedirectResponse(path, 303)
+
+    async def landing(self, _: Request) -> Response:
+        return self.pages.landing()
 
     async def done(self, _: Request) -> Response:
         return self.pages.done()

@@ -22,6 +22,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, St
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
+from opencode_relay import REPOSITORY
+
 from .headers import EVERYWHERE
 from .sentences import DECLINED, DONE, IDP_ERRORS, NOT_CARRIED, UNKNOWN_IDP_ERROR, Refusal
 
@@ -65,10 +67,13 @@ class About:
 
 
 class Pages:
-    """Every page of a relay."""
+    """Every page of a relay. `repository` has the documentation, if it is known."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, repository: str = REPOSITORY
+    ) -> None:
         self._clock = clock
+        self._repository = repository
         self._kept: dict[tuple[str, str, str], str] = {}
         self._templates = Environment(
             loader=_LOADER,
@@ -142,6 +147,15 @@ class Pages:
         happened, then = IDP_ERRORS.get(error, UNKNOWN_IDP_ERROR)
         happened = "Signing in with {provider} did not work. " + happened
         return self._message(200, ("Not signed in", happened, then), about)
+
+    def landing(self) -> HTMLResponse:
+        """Tell whoever comes to the relay's bare address what it is."""
+        return self._answer(self._landing_page, 200)
+
+    @cached_property
+    def _landing_page(self) -> str:
+        title = "Sign-ins begin in opencode"
+        return self._render("landing.html", None, title=title, repository=self._repository)
 
     def done(self) -> HTMLResponse:
         return self._message(200, DONE)

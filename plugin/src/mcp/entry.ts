@@ -53,7 +53,8 @@ export function takeBack(config: Config): void {
  * Where nothing else is connected, opencode would take even this for its default model. It takes none
  * that the configuration does not name, if that names any: so there it names one that does not exist.
  */
-export async function unlessAlone(config: Config, client: Client): Promise<void> {
+export async function nameNobodyIfAlone(config: Config, client: Client): Promise<void> {
+  if (config.provider) return;
   const asked = client._client.get({ url: "/config/providers" });
   const { data } = await asked.catch(() => ({ data: undefined }));
   const { providers } = (data ?? {}) as { providers?: readonly { id: string }[] };

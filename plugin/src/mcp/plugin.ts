@@ -11,7 +11,7 @@ import { shown, takeUpAgain } from "../signin/dialog.js";
 import type { Context } from "../signin/logins.js";
 import type { Target } from "../signin/target.js";
 import { McpError } from "./asking.js";
-import { PROVIDER, addEntry, hasList, takeBack, unlessAlone, witness } from "./entry.js";
+import { PROVIDER, addEntry, hasList, nameNobodyIfAlone, takeBack, witness } from "./entry.js";
 import { closed, opened } from "./instances.js";
 import { Menu } from "./menu.js";
 import { ownSignIns } from "./own.js";
@@ -95,7 +95,7 @@ export async function mcp(
       models: async ({ models }) => {
         if (PROVIDER in (held.provider ?? {})) {
           takeBack(held);
-          void unlessAlone(held, client); // answered once the list is built
+          void nameNobodyIfAlone(held, client); // answered once the list is built
         }
         return models;
       },

@@ -131,9 +131,10 @@ test("where it could not leave it again it is not put there, and the log says so
 });
 
 test("where nothing else is connected opencode finds no default model, not this line", async () => {
-  const read = async (connected: string[] | undefined): Promise<unknown> => {
+  const read = async (connected: string[] | undefined, named = {}): Promise<unknown> => {
     providers = connected?.map((id) => ({ id }));
-    const config: Config = { mcp: { demo: { type: "remote", url: server.server().url } } };
+    const mcp = { demo: { type: "remote", url: server.server().url } };
+    const config: Config = { mcp, ...named };
     await (await opened("/a", viaRelay(), config)).provider.models({ models: {} });
     await new Promise((resolve) => setTimeout(resolve, 0));
     return config.provider;
@@ -141,6 +142,8 @@ test("where nothing else is connected opencode finds no default model, not this 
   assert.deepEqual(await read([PROVIDER]), { "no-provider-is-connected": {} });
   assert.equal(await read(["openai", PROVIDER]), undefined);
   assert.equal(await read(undefined), undefined); // opencode did not answer
+  const provider = { work: {} };
+  assert.deepEqual(await read([PROVIDER], { provider }), provider);
 });
 
 test("commands that take or show models have no such line", () => {

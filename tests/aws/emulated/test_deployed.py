@@ -33,7 +33,7 @@ def test_later_deployments_keep_what_was_said(
 ) -> None:
     """And one that changes nothing is no failure."""
     template = releases.same()  # whose artifact is there already
-    template["Resources"]["Watch"]["Properties"]["TemplateURL"] = "infra/watch.yaml"
+    template["Resources"]["Watch"]["Properties"]["TemplateURL"] = "infra/watch/cloudwatch.yaml"
     (deployer.home / "template.yaml").write_text(json.dumps(template))
     for given in (["LogRetention=14"], ["AlarmEmail=ops@example.com"], []):
         done = deployer.sam_deploy(*given)
