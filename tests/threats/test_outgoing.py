@@ -108,7 +108,8 @@ class TestAServerElsewhereUsesWhoLooksAtIt:
 
     def test_it_believes_nobody_who_has_another_name(self) -> None:
         """RFC 8414 section 3.3."""
-        asked = self.asked(issuer="https://other.example")
+        iss = {"authorization_response_iss_parameter_supported": True}
+        asked = self.asked(issuer="https://other.example", **iss)
         assert "/register" not in {request.url.path for request in asked}
         assert "/register" in {request.url.path for request in self.asked(issuer=f"{PUBLIC}/")}
 

@@ -67,9 +67,13 @@ export function mcpTarget(
     },
     redeem: async (login, _idp, grant) => {
       const { authority, at } = found!;
+      refuseSameName(server); // opened meanwhile
+      if (server.clientSecret) {
+        const { host } = new URL(authority.metadata.token_endpoint);
+        login.context.log("info", `${server.title}'s client secret goes to ${host}`);
+      }
       const tokens = await redeemAt(server, authority, at, grant);
       if (login.isOver) return;
-      refuseSameName(server); // opened meanwhile
       await store(server.name, {
         tokens: {
           accessToken: tokens.access_token,

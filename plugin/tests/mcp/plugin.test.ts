@@ -218,6 +218,17 @@ test("where people sign in elsewhere than at the server, dialog, page and log sa
   assert.ok(log.some((line) => line.endsWith(`demo (${host}) has people sign in at localhost:${port}`)));
 });
 
+test("the log says to whom a configured client secret goes", async () => {
+  const oauth = { clientId: "mine", clientSecret: "a-secret" };
+  const demo = { type: "remote", url: server.server().url, oauth };
+  const shown = await begin(await opened("/a", viaRelay(), { mcp: { demo } }));
+  await relay.release(relay.last, { code: "the-code" });
+  await (shown as { callback(): Promise<unknown> }).callback();
+  const { host } = new URL(server.origin);
+  assert.ok(log.some((line) => line.endsWith(`demo's client secret goes to ${host}`)));
+  assert.ok(!log.some((line) => line.includes("a-secret")));
+});
+
 test("a log line is one line, whatever a server is called", async () => {
   const url = "https://mcp.example/";
   const name = "x\n\u001b[31mlevel=INFO \u202e\u2028" + "y".repeat(9_000);

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
+import { mcp } from "../../src/mcp/plugin.js";
 import { forgetOthers } from "../../src/mcp/same-name.js";
-import type { Config } from "../../src/opencode/interface.js";
+import type { Client, Config } from "../../src/opencode/interface.js";
 
 let home = "";
 before(async () => {
@@ -46,6 +47,15 @@ test("what another server of the same name gave is removed, and nothing else", a
   });
   assert.deepEqual(await kept(), { same: at(one.url), gone: at(other) });
   assert.match(log.join(), /^warn .* as changed, off, old: they are removed/);
+});
+
+test("that is done before opencode goes on", async () => {
+  await keep({ changed: at(other) });
+  const client = { app: { log: async () => undefined } } as unknown as Client;
+  const hooks = await mcp({ client, directory: "/a" });
+  await hooks.config({ mcp: { changed: { ...one, enabled: false } } });
+  assert.deepEqual(await kept(), {});
+  await hooks.dispose();
 });
 
 test("where nothing differs nothing is written, nor where opencode has kept nothing", async () => {
