@@ -7,7 +7,7 @@ import { isSecure, parseUrl } from "./http.js";
 /** From far to near: nobody may name what is nearer than they are themselves. */
 const RINGS = [
   ring("of a private network", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"),
-  ring("of this network's own link", "169.254.0.0/16", "fe80::/10"),
+  ring("link-local", "169.254.0.0/16", "fe80::/10"),
   ring("this machine's own", "0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128"),
 ];
 
