@@ -54,7 +54,9 @@ export async function forget(urls: ReadonlyMap<string, string>): Promise<void> {
 
 function isOfAnother(all: Entries, name: string, url: string | undefined): boolean {
   if (url === undefined || !Object.hasOwn(all, name)) return false;
-  return (all[name] as Partial<Entry> | null)?.serverUrl !== url;
+  const entry = (all[name] ?? {}) as Partial<Entry>;
+  // Of a sign-in of opencode's own that is under way it has no address, and nothing to be sent.
+  return Boolean(entry.tokens ?? entry.clientInfo) && entry.serverUrl !== url;
 }
 
 type Entries = Readonly<Record<string, unknown>>;

@@ -59,9 +59,9 @@ test("that is done before opencode goes on", async () => {
 });
 
 test("where nothing differs nothing is written, nor where opencode has kept nothing", async () => {
-  await keep({ same: at(one.url), open: at(other) });
+  await keep({ same: at(one.url), open: at(other), begun: { oauthState: "s", codeVerifier: "v" } });
   const before = await readFile(file(), "utf8");
-  assert.deepEqual((await forgotten({ same: one, open: { ...one, oauth: false } })).log, []);
+  assert.deepEqual((await forgotten({ same: one, begun: one, open: { ...one, oauth: false } })).log, []);
   assert.equal(await readFile(file(), "utf8"), before);
   await rm(file());
   assert.deepEqual((await forgotten({ same: one })).log, []);
