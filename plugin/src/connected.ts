@@ -40,7 +40,7 @@ export function connected<H>(
     }
     if (entries.has(input.directory)) {
       const own = `${basename(file)}, which \`opencode-relay connect\` wrote`;
-      log("warn", `opencode.json has an entry, which wins over ${own}: remove one of them`);
+      log("warn", `${own}, yields to the entry of opencode.json: remove one of them`);
       return {} as H;
     }
     return await server(input, parsed(written, path, log));

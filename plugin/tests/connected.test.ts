@@ -63,7 +63,7 @@ for (const options of [RELAY, undefined]) {
     assert.deepEqual(await one.folder(), {});
     assert.deepEqual(one.made, [options ?? {}]);
     assert.equal(one.log.length, 1);
-    assert.match(one.log[0]!, /^warn .*entry, which wins over opencode-relay-1\.2\.3\.js.*connect/);
+    assert.match(one.log[0]!, /^warn .*opencode-relay-1\.2\.3\.js, .*connect.*, yields to the entry/);
   });
 }
 

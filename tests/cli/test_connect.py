@@ -141,16 +141,6 @@ def test_only_what_differs_is_changed(home: Home, relay: str, key: str) -> None:
     assert home.tree()[f".config/opencode/plugins/{PLUGIN}"] == plugin
 
 
-def test_gateways_are_taken_from_a_file(home: Home, tmp_path: Path) -> None:
-    file = tmp_path / "providers.json"
-    file.write_text('[{"id": "own"}]')
-    home.connect("--providers", file)
-    assert home.settings == {"providers": [{"id": "own"}]}
-    for wrong in ("{}", "["):
-        file.write_text(wrong)
-        assert str(file) in home.refused("--providers", file)
-
-
 def test_what_others_can_read_is_closed(home: Home, relay: str, key: str) -> None:
     home.connect(relay, OPENCODE_RELAY_KEY=key)
     (home.plugins / SETTINGS).chmod(0o644)

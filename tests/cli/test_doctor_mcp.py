@@ -15,6 +15,7 @@ from opencode_relay.cli.doctor.web import MOST, asking
 
 from tests.support.served import run_here
 
+from .homes import Home
 from .hostile import Hostile, answer, says
 from .test_doctor_hostile import DEEP, HARM, MARKUP, harmless
 
@@ -68,6 +69,17 @@ def test_with_this_server_all_is_well(hostile: Hostile) -> None:
     assert hostile.asked[-4:] == [RESOURCE, SERVER, "/register", "/authorize"]
 
 
+def test_where_people_sign_in_is_said(hostile: Hostile) -> None:
+    assert "people sign in at" not in look(hostile)[PUBLISHED].seen
+    with Hostile() as elsewhere:
+        more = {
+            "authorization_endpoint": f"{elsewhere.url}/authorize",
+            "authorization_response_iss_parameter_supported": True,
+        }
+        hostile.answers[SERVER] = says(server_of(hostile, **more))
+        assert f"people sign in at {elsewhere.url}" in look(hostile)[PUBLISHED].seen
+
+
 @pytest.mark.parametrize(
     ("path", "said", "check"),
     [
@@ -79,10 +91,12 @@ def test_with_this_server_all_is_well(hostile: Hostile) -> None:
         ("/authorize", answer(f"<title>{HARM}{MARKUP}</title>", 400, "text/html"), PAGE),
     ],
 )
-def test_its_words_are_shown_as_text(hostile: Hostile, path: str, said: object, check: str) -> None:
+def test_its_words_are_shown_as_text(
+    hostile: Hostile, home: Home, path: str, said: object, check: str
+) -> None:
     hostile.answers[path] = says(said) if isinstance(said, dict) else said  # type: ignore[assignment]
     url = f"{hostile.url}/mcp"
-    plain, as_json = run_here("doctor", "--mcp", url), run_here("doctor", "--mcp", url, "--json")
+    plain, as_json = home.run("doctor", "--mcp", url), home.run("doctor", "--mcp", url, "--json")
     assert plain.returncode == as_json.returncode == 1
     assert harmless(plain.stdout + plain.stderr), ascii(plain.stdout)
     assert harmless(as_json.stdout)
@@ -147,7 +161,7 @@ def test_a_body_that_is_nothing_is_a_row(hostile: Hostile, path: str, body: str)
 @pytest.mark.parametrize(
     ("more", "check", "words"),
     [
-        ({"resource": "https://other.example/mcp"}, DESCRIBED, "of another server"),
+        ({"resource": "https://other.example/mcp"}, DESCRIBED, "of another resource"),
         ({"resource": None}, DESCRIBED, "no address"),
         ({"authorization_servers": ["http://idp.example"]}, DESCRIBED, "not https"),
         ({"authorization_servers": ["https://u:p@idp.example"]}, DESCRIBED, "no address"),

@@ -43,6 +43,12 @@ def test_the_first_start_keeps_the_first_instances_key(serve: MakeServed, data: 
     served = serve("--name=workshop")
     assert served.key.startswith("ocr_")
     assert f"“workshop”; its key is in {data / 'instance.key'}\n" in served.stdout
+    assert "instances rename" not in served.stdout
+
+
+def test_an_instance_that_nobody_named_can_be_renamed(serve: MakeServed, data: Path) -> None:
+    rename = f"instances rename {socket.gethostname()} NAME --data {data}` changes that."
+    assert rename in serve().stdout
 
 
 def test_the_first_instances_key_and_return_url_go_where_they_are_told(

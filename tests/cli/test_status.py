@@ -46,9 +46,10 @@ def test_without_a_relay_there_is_nobody_to_ask(home: Home) -> None:
 
 def test_nothing_is_connected(home: Home) -> None:
     status, found = rows(home)
-    assert status == 1
-    assert found["settings"][0] is False
-    assert "Nothing is connected: `" in found["settings"][1]
+    assert (status, found) == (3, {"connected": (None, "nothing")})
+    told = home.run("status").stdout
+    assert "opencode-relay connect RELAY_URL` connects a relay" in told
+    assert "opencode-relay connect` pasting alone" in told
 
 
 def test_a_key_that_holds_no_more(home: Home, instances: Instances, relay: str, key: str) -> None:

@@ -94,7 +94,7 @@ def test_catch_and_type_the_relays_code(
         catcher.says("Passed on: an answer for this relay. Go on in the browser.")
         (issued,) = [one for one in locked_idp.events("code") if one["account"] == alice.name]
         assert issued["code"] not in catcher.terminal.read_text()
-    says(page, "Type this code into the instance")
+    says(page, "Type this code into the program")
     reads(page, "go back to the window where you began and type this code there")
     never_signed_in(alice, asking_instance, locked_idp)
 

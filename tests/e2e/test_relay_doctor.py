@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from opencode_relay.cli.doctor import origins
+from opencode_relay.addresses import NOBODYS
 
 from tests.support.ports import free_port
 from tests.support.served import Served, run_here
@@ -75,7 +75,7 @@ def test_a_proxy_that_passes_on_what_a_caller_says(examine: Examine) -> None:
     ok, seen = examine(GOOD.replace("$remote_addr", "$http_x_forwarded_for"))[ADDRESSES]
     assert ok is False
     assert "any caller" in seen
-    assert origins.MADE_UP not in seen
+    assert NOBODYS not in seen
 
 
 def test_a_proxy_that_cuts_a_held_question(examine: Examine) -> None:

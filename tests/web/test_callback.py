@@ -25,7 +25,7 @@ HELD = (409, "Another page of this sign-in shows the code")
 DENIED = (409, "This sign-in was denied")
 WRONG_ISSUER = (400, "This answer came from the wrong place")
 CONFIRM = (200, "Allow this sign-in?")
-COMPLETION = (200, "Type this code into the instance")
+COMPLETION = (200, "Type this code into the program")
 NOT_SIGNED_IN = (200, "Not signed in")
 FORM = "application/x-www-form-urlencoded"
 

@@ -20,7 +20,7 @@ from tests.support.wire import (
 )
 
 CONFIRM = (200, "Allow this sign-in?")
-COMPLETION = (200, "Type this code into the instance")
+COMPLETION = (200, "Type this code into the program")
 ONWARD = (200, "Signing you in")
 NOT_SIGNED_IN = (200, "Not signed in")
 PARAMS = {

@@ -225,12 +225,12 @@ class TestConfirm:
         page = html("confirm")
         for words in (
             "You have signed in with Example ID.",
-            "workshop-server asks to use that account",
+            "the program on workshop-server asks to use that account",
             "Ana's box",
             "3 minutes ago, good for 6 more",
             "203.0.113.7",
-            "Everyone who can use workshop-server will be able to use this account.",
-            "The code that workshop-server shows",
+            "Everyone who can use the program on workshop-server will be able to use this account.",
+            "The code that the program on workshop-server shows",
             "Never type a code that somebody else sent you.",
         ):
             assert words in page.text
@@ -292,17 +292,17 @@ class TestNames:
 
     def test_an_mcp_servers_name_and_host_read_well(self) -> None:
         linear = about(provider="Linear (mcp.linear.app)")
-        wanted = "You have signed in with Linear (mcp.linear.app). Now workshop-server asks to use "
+        wanted = "You have signed in with Linear (mcp.linear.app). Now the program on workshop"
         assert wanted in html("confirm", linear).text
-        wanted = "You have signed in with Linear (mcp.linear.app). To let workshop-server use your "
+        wanted = "You have signed in with Linear (mcp.linear.app). To let the program on "
         assert wanted in html("completion", linear).text
         wanted = "Signing in with Linear (mcp.linear.app) did not work. The sign-in was refused "
         assert wanted in html("idp-error", linear).text
 
     def test_sentences_use_the_registered_name(self) -> None:
         page = html("refusal-LOGIN_OVER")
-        assert "Look at workshop-server." in page.text
-        assert "Look at the instance." in html("refusal-LOGIN_OVER-alone").text
+        assert "Look at the program on workshop-server." in page.text
+        assert "Look at the program." in html("refusal-LOGIN_OVER-alone").text
 
 
 class TestCompletion:
@@ -359,6 +359,12 @@ class TestRefusal:
 
     def test_over_reassures_who_pressed_allow_twice(self) -> None:
         assert "If you have pressed Allow twice, it has worked." in html("refusal-LOGIN_OVER").text
+
+    def test_only_what_to_do_first_is_bold(self) -> None:
+        page = html("done")
+        assert page.of("strong") == "You can close this page."
+        assert "If the program still waits after a minute, look whether it runs, then" in page.text
+        assert "quiet" not in {attrs.get("class") for attrs in html("declined").attributes("p")}
 
     def test_done_and_declined_are_ordinary_pages(self) -> None:
         assert pages_at().done().status_code == pages_at().declined().status_code == 200

@@ -199,7 +199,9 @@ class TestConfirm:
     async def test_enter_means_allow(self, site: Site, chromium: Browser) -> None:
         async with page_of(chromium) as (page, _):
             await page.goto(f"{site.origin}/show/confirm")
-            await page.get_by_label("The code that workshop-server shows").fill("ktrw 9f2d")
+            await page.get_by_label("The code that the program on workshop-server shows").fill(
+                "ktrw 9f2d"
+            )
             await page.keyboard.press("Enter")
             await page.wait_for_url("**/auth/done")
         ((form, headers),) = site.forms
@@ -257,7 +259,7 @@ class TestConfirm:
     ) -> None:
         async with page_of(chromium) as (page, _):
             await page.goto(f"{site.origin}/show/wrong-code")
-            field = page.get_by_label("The code that workshop-server shows")
+            field = page.get_by_label("The code that the program on workshop-server shows")
             error = await page.get_by_role("alert").inner_text()
             assert await field.evaluate("field => field === document.activeElement")
             snapshot = await page.context.new_cdp_session(page)
@@ -283,7 +285,7 @@ class TestOnward:
     async def test_and_by_its_link(self, site: Site, chromium: Browser) -> None:
         async with page_of(chromium) as (page, _):
             await page.goto(f"{site.origin}/show/onward", wait_until="networkidle")
-            link = page.get_by_role("link", name="Go on to workshop-server")
+            link = page.get_by_role("link", name="Go on to the program on workshop-server")
             assert await link.evaluate("a => a.href") == (f"{site.origin}/no-content?response=a")
 
 

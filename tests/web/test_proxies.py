@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opencode_relay.addresses import NOBODYS
 
-from tests.support.served import Client, MakeServed, Served
+from tests.support.served import Client, MakeServed, Served, run_here
 
 
 @pytest.fixture
@@ -107,6 +108,15 @@ def test_a_proxy_that_nobody_named_is_told_of_once(serve: MakeServed, header: st
     (line,) = [one for one in served.events if one["event"] == "proxy_not_trusted"]
     assert line["level"] == "warning"
     assert "RELAY_TRUSTED_PROXIES" in line["detail"]
+
+
+def test_doctor_is_no_proxy_and_does_not_use_the_one_warning_up(serve: MakeServed) -> None:
+    served = serve(RELAY_ADDRESS_LIMIT="0", RELAY_MAX_WAIT="1")
+    assert run_here("doctor", served.url).returncode == 0
+    assert told(served) == []
+    through = f"{NOBODYS}, 203.0.113.1"  # a proxy that appends
+    httpx.get(f"{served.url}/healthz", headers={"X-Forwarded-For": through})
+    assert told(served) == ["127.0.0.1"]
 
 
 def test_a_trusted_proxy_and_a_caller_without_one_are_not(serve: MakeServed) -> None:

@@ -15,6 +15,7 @@ from opencode_relay.errors import ConfigError, Refused
 from opencode_relay.instances import instance_id_of
 from opencode_relay.secret import Secret
 
+from . import gateways
 from .doctor.checks import Finding, carry_out
 from .doctor.relay import LOGIN, RETURN_URL, Examination
 from .doctor.web import asking
@@ -53,7 +54,8 @@ def connect(
         ),
     ] = None,
     providers: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Gateways of one's own: a JSON list.")
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Gateways of one's own: a JSON list, {gateways.LIKE}."),
     ] = None,
     show: Annotated[
         bool, typer.Option("--print", help="Show what would be written, and do nothing.")
@@ -74,11 +76,17 @@ def connect(
     if show:
         _show(folder, options)
         return
+    if providers is not None:
+        _check_gateways(folder, options["providers"])
     if "relay" in options:
         options = _checked(options, given=bool(given))
     done = folder.write(bundle.read(), options)
     print("\n".join(map(as_text, done or ["Nothing to change."])))
     print(_NEXT)
+    if options.get("providers"):
+        if "relay" not in options:
+            print("Gateways take a relay: run this again with its URL.", file=sys.stderr)
+        print("A gateway stands below Show more providers, by its name in opencode.json.")
 
 
 def _told(
@@ -93,18 +101,25 @@ def _told(
     if catcher is not None:
         told["catcher"] = catcher
     if providers is not None:
-        told["providers"] = _list_in(providers)
+        told["providers"] = _json_in(providers)
     return told
 
 
-def _list_in(file: Path) -> list[Any]:
+def _json_in(file: Path) -> Any:
     try:
-        found = json.loads(file.read_text("utf-8"))
+        return json.loads(file.read_text("utf-8"))
     except ValueError as wrong:
         raise ConfigError(f"{file} is no JSON: {wrong}.") from None
-    if not isinstance(found, list):
-        raise ConfigError(f'{file} must hold a list: [{{"id": …, "issuer": …, "clientId": …}}].')
-    return found
+
+
+def _check_gateways(folder: Folder, entries: object) -> None:
+    """Raises ConfigError for what the plugin would refuse; says what else is missing."""
+    with asking() as web:
+        for one in carry_out(gateways.checks(web, folder, entries), needed=1):
+            if one.ok is False:
+                raise ConfigError(f"{one.check}: {one.seen} Nothing was changed.")
+            if one.ok is None:
+                print(as_text(f"{one.check}: {one.seen}"), file=sys.stderr)
 
 
 def _given(key_file: str | None) -> Options:

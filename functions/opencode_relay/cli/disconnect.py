@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 from opencode_relay import program
@@ -15,9 +16,11 @@ from .shown import as_text
 def disconnect() -> None:
     """Remove the plugin and its settings from this machine's opencode."""
     folder = Folder()
-    instance = None
+    instance = gateways = None
     with suppress(ConfigError, Refused):
-        if key := key_of(folder.options() or {}):
+        options = folder.options() or {}
+        gateways = options.get("providers")
+        if key := key_of(options):
             instance = instance_id_of(key)
     done = folder.remove()
     print("\n".join(map(as_text, done or ["Nothing was connected."])))
@@ -25,6 +28,10 @@ def disconnect() -> None:
         print(as_text(f"{entry.file} still names the plugin: {entry.name!r}."))
     if done:
         print("Restart opencode. Who is signed in stays so.")
+    if done and gateways:
+        again = program.command("connect", "--providers", "FILE")
+        print(f"Gone with it is its list of gateways, which {again} takes from a file:")
+        print(as_text(json.dumps(gateways, ensure_ascii=False)))
     if instance:
         revoke = f"`{program.name()} instances revoke {instance}`"
         print(f"The relay knows the key still: its operator ends that with {revoke}.")

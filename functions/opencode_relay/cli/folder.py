@@ -76,6 +76,17 @@ class Folder:
                         return Entry(file, name)
         return None
 
+    def has_base_url(self, provider: str) -> bool:
+        """Whether opencode's configuration says where a provider is. Raises ConfigError."""
+        for file in (self.config / name for name in _CONFIGS):
+            with suppress(FileNotFoundError):
+                found = _config_in(file)
+                for name in ("provider", provider, "options", "baseURL"):
+                    found = found.get(name) if isinstance(found, dict) else None
+                if found:
+                    return True
+        return False
+
     def refuse_entry(self) -> None:
         """Raises ConfigError where an opencode.json names the plugin: what is there wins."""
         if entry := self.entry():
@@ -180,12 +191,16 @@ def _is_so(path: Path, content: bytes) -> bool:
     return path.read_bytes() == content
 
 
-def _plugins_of(file: Path) -> list[Any]:
-    """Return the plugins that a configuration names: JSON, with comments and commas at the end."""
+def _config_in(file: Path) -> object:
+    """Read a configuration: JSON, with comments and commas at the end. Raises ConfigError."""
     text = _STRING_OR_COMMENT.sub(lambda one: one[1] or " ", file.read_text("utf-8"))
     try:
-        found = json.loads(_STRING_OR_LAST_COMMA.sub(lambda one: one[1] or "", text))
+        return json.loads(_STRING_OR_LAST_COMMA.sub(lambda one: one[1] or "", text))
     except ValueError as wrong:
         raise ConfigError(f"opencode cannot read {file}: {wrong}. Mend it first.") from None
+
+
+def _plugins_of(file: Path) -> list[Any]:
+    found = _config_in(file)
     plugins = found.get("plugin") if isinstance(found, dict) else None
     return plugins if isinstance(plugins, list) else []

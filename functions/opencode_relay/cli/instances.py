@@ -111,7 +111,9 @@ def list_(data: Data = None, stack: StackName = None, as_json: AsJSON = False) -
         [one.id, _day(one.created_at), _day(one.last_used_at), one.name, one.return_urls]
         for one in found
     ]
-    print_table(["ID", "Enrolled (UTC)", "Last used (UTC)", "Name", "Return URLs"], rows)
+    print_table(
+        ["ID", "Enrolled (UTC)", "Last used (UTC, to an hour)", "Name", "Return URLs"], rows
+    )
 
 
 @app.command()

@@ -165,6 +165,9 @@ def _enrol_first(home: Home, path: Path, name: str | None, return_url: str | Non
         path.unlink()
         return
     print(f"Enrolled the first instance, “{instance.name}”; its key is in {path}")
+    if not name:
+        rename = program.command("instances", "rename", instance.name, "NAME", *home.named)
+        print(f"The relay's pages call it so, by this machine's name: {rename} changes that.")
 
 
 def _say_next(home: Home, public_url: str) -> None:

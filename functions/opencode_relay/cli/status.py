@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from opencode_relay import __version__, program
 
+from . import gateways
 from .doctor.checks import Check, Finding, NotTried, Wrong, carry_out
 from .doctor.relay import Examination
 from .doctor.told import Told
@@ -14,6 +15,7 @@ from .folder import PLUGIN, Folder, key_of
 from .home import AsJSON
 
 _NEEDED = 3
+_CONNECTED = "connected"
 
 
 def status(as_json: AsJSON = False) -> None:
@@ -22,11 +24,14 @@ def status(as_json: AsJSON = False) -> None:
     Exit status: 0 all is well, 1 something is wrong, 3 not everything could be tried.
     """
     told = Told(as_json)
-    told.run(_runs(told))
+    told.run(_runs(told), _sum_up)
 
 
 def _runs(told: Told) -> Iterator[Iterator[Finding]]:
     folder = Folder()
+    if folder.options() is None and not folder.installed() and not folder.entry():
+        yield carry_out([Check(_CONNECTED, _nothing)], needed=1)
+        return
     here = [
         Check("who is asked", lambda: _entry(folder)),
         Check("settings", lambda: _settings(folder)),
@@ -36,6 +41,10 @@ def _runs(told: Told) -> Iterator[Iterator[Finding]]:
     if told.well is False or folder.entry():
         return
     options = folder.options() or {}
+    if "providers" in options:
+        with asking() as web:
+            of_gateways = gateways.checks(web, folder, options["providers"])
+            yield carry_out(of_gateways, needed=1, begins=told.begins)
     if "relay" not in options:
         return
     key = key_of(options)
@@ -44,6 +53,17 @@ def _runs(told: Told) -> Iterator[Iterator[Finding]]:
         of_relay = Examination(web, options["relay"], key.reveal() if key else None)
         checks = of_relay.first(None if public == "auto" else public)
         yield carry_out(checks, needed=len(checks), begins=told.begins)
+
+
+def _nothing() -> str:
+    raise NotTried("nothing")
+
+
+def _sum_up(found: Sequence[Finding]) -> str | None:
+    if [one.check for one in found] != [_CONNECTED]:
+        return None
+    paste, relay = program.command("connect"), program.command("connect", "RELAY_URL")
+    return f"Nothing is connected: {relay} connects a relay, {paste} pasting alone, without one."
 
 
 def _entry(folder: Folder) -> str:
@@ -63,8 +83,7 @@ def _settings(folder: Folder) -> str:
     if options is None:
         if folder.entry():
             raise NotTried("the entry has its own")
-        connect = program.command("connect", "RELAY_URL")
-        raise Wrong(f"Nothing is connected: {connect} does it.")
+        raise Wrong(f"{folder.settings} is not there: {program.command('connect')} writes it.")
     if (mode := folder.settings.stat().st_mode & 0o777) & 0o077:
         raise Wrong(
             f"Others may read {folder.settings} (mode {mode:04o}): {program.command('connect')} "

@@ -10,6 +10,7 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from opencode_relay.addresses import NOBODYS
 from opencode_relay.events import Events
 from opencode_relay.settings import UNIX_PEER
 
@@ -42,7 +43,8 @@ class UntrustedProxies:
 
     def _look(self, scope: Scope) -> None:
         peer = scope["client"][0] if scope.get("client") else ""
-        if not peer or not any(name in _FORWARDED for name, _ in scope["headers"]):
+        said = {value for name, value in scope["headers"] if name in _FORWARDED}
+        if not peer or said <= {NOBODYS.encode()}:  # `doctor` says so, with no proxy on the way
             return
         if self._unix if peer == UNIX_PEER else any(ip_address(peer) in n for n in self._trusted):
             return

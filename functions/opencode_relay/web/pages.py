@@ -48,6 +48,7 @@ _HEADERS = EVERYWHERE | {
 
 _MINUTE, _HOUR = 60, 3600
 _ISOLATED = Markup("<bdi>%s</bdi>")
+_ON = Markup("the program on %s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Pages:
             "completion.html",
             200,
             about,
-            title="Type this code into the instance",
+            title="Type this code into the program",
             completion_code=completion_code,
         )
 
@@ -183,14 +184,16 @@ class Pages:
         # Without a login it is always the same page: a forged state costs no rendering.
         html = None if about else self._kept.get(text)
         if html is None:
-            title, happened, then = text
+            title, happened, next_ = text
+            then, _, otherwise = next_.partition(". ")
             names = _names(about)
             html = self._render(
                 "message.html",
                 about,
                 title=title,
                 happened=Markup(happened).format(**names),  # noqa: S704 - our own sentences
-                then=Markup(then).format(**names),  # noqa: S704
+                then=Markup(then).format(**names) + ("." if otherwise else ""),  # noqa: S704
+                otherwise=Markup(otherwise).format(**names),  # noqa: S704
             )
             if not about:
                 self._kept[text] = html
@@ -232,7 +235,7 @@ class Pages:
 def _names(about: About | None) -> dict[str, Markup]:
     name, provider = (about.name, about.provider) if about else (None, None)
     return {
-        "instance": _ISOLATED % name if name else Markup("the instance"),
+        "instance": _ON % (_ISOLATED % name) if name else Markup("the program"),
         "provider": _ISOLATED % provider if provider else Markup("the sign-in provider"),
     }
 

@@ -1,23 +1,23 @@
 """What the pages say: a title, what happened, what to do next.
 
-`{instance}` and `{provider}` become names where a login is at hand, and words where none is. Never
-more than the relay knows, and nothing that came from outside.
+`{instance}` becomes "the program on NAME", for nobody need know a program by its machine's name,
+and `{provider}` a name; where no login is at hand words stand for both. Never more than the relay
+knows, and nothing that came from outside. Of what to do next the first sentence is bold; others are
+for when that does not do.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-_START_AGAIN = "Go back to {instance} and start the sign-in again."
-_START_THERE = "To sign in, start at the instance that you want to use."
+_GO_BACK = "go back to {instance} and start the sign-in again."
+_START_AGAIN = _GO_BACK.capitalize()
+_START_THERE = "To sign in, start at the program that you want to use."
 _RELOAD = "Go back to the page, reload it and try again."
 
 
 class Refusal(Enum):
-    """Why a request ends on an error page: HTTP status, title, what happened, what to do next.
-
-    `{instance}` becomes the instance's name, or "the instance" where no login is at hand.
-    """
+    """Why a request ends on an error page: HTTP status, title, what happened, what to do next."""
 
     CALLBACK_MALFORMED = (
         400,
@@ -29,7 +29,7 @@ class Refusal(Enum):
         400,
         "This sign-in is not known here",
         "This address belongs to no sign-in that was opened at this relay.",
-        "If somebody sent you the address, close this page. If not: " + _START_AGAIN,
+        "If somebody sent you the address, close this page; if not, " + _GO_BACK,
     )
     ISSUER_MISMATCH = (
         400,
@@ -59,8 +59,8 @@ class Refusal(Enum):
         409,
         "Another page of this sign-in shows the code",
         "This sign-in is not over, but its answer came here before, and not with this page.",
-        "Look for it in your other tabs, and type its code at {instance}. If it is gone: "
-        + _START_AGAIN,
+        "Look for it in your other tabs, and type its code into {instance}. If it is gone, "
+        + _GO_BACK,
     )
     LOGIN_DENIED = (
         409,
@@ -84,7 +84,7 @@ class Refusal(Enum):
         403,
         "This form did not come from this relay",
         "Your browser does not say that this relay's own page sent it. Nothing was changed.",
-        "If another website sent you, close this page. If not, try without extensions or proxies.",
+        "If another website sent you, close this page; if not, try without extensions or proxies.",
     )
     FORM_TOKEN_INVALID = (
         403,
@@ -131,8 +131,8 @@ class Refusal(Enum):
 DONE = (
     "Sign-in allowed",
     "You have allowed it, and {instance} collects it now.",
-    "You can close this page. If {instance} says nothing of it within a minute, see if it runs. "
-    + _START_AGAIN,
+    "You can close this page. If {instance} still waits after a minute, look whether it runs, then "
+    + _GO_BACK,
 )
 DECLINED = (
     "Sign-in denied",

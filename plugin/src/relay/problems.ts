@@ -29,8 +29,8 @@ export function problemSlug(issuer: string, answer: Answer): string | undefined 
 export function unreachable(relay: string, error: unknown): RelayError {
   const why = error instanceof Unreachable ? error.message : "the request failed";
   return new RelayError(
-    `${relay} cannot be reached (${why}): check the option "relay", and HTTPS_PROXY, NO_PROXY and ` +
-      "NODE_EXTRA_CA_CERTS where a proxy or an own certificate authority is used",
+    `${relay} cannot be reached (${why}): does \`opencode-relay serve\` run there? Check the option ` +
+      '"relay", and HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS where a proxy or an own certificate authority is used',
     "relay unreachable",
   );
 }

@@ -27,7 +27,7 @@ def test_menu_link_and_code(meet: Meet, place: Place, terminal: Terminal, proxy:
     env = environment(place.opencode, proxy)
     login = [f"{OPENCODE}", "auth", "login", "--provider", PROVIDER]
     terminal.run(login, env, columns=100, lines=40)
-    terminal.shows("Via relay (or paste")
+    terminal.shows("Via relay. If asked, paste")
     terminal.type("Enter")
     terminal.shows("Which MCP server?")
     terminal.type("Enter")

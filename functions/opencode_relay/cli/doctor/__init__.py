@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from opencode_relay.cli.folder import Folder, key_of
 from opencode_relay.cli.home import AsJSON
 from opencode_relay.errors import ConfigError
 
 from . import instance as opencode
 from . import relay as relays
-from .checks import Finding, carry_out
+from .checks import Check, Finding, NotTried, carry_out
 from .instance import HELD, InstanceExamination
 from .mcp import McpExamination
 from .relay import Examination
@@ -26,6 +27,10 @@ def doctor(
         str | None,
         typer.Option(envvar="OPENCODE_RELAY_KEY", help="An instance key, to try a whole login."),
     ] = None,
+    key_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A file with it, which goes first."),
+    ] = None,
     instance: Annotated[
         str | None,
         typer.Option(help=f"An opencode's public URL: check its proxy; takes {HELD} seconds."),
@@ -33,8 +38,8 @@ def doctor(
     mcp: Annotated[
         str | None,
         typer.Option(
-            help="An MCP server's URL: check that people can sign in to it through the relay, "
-            "which is then not checked itself."
+            help="An MCP server's URL: check that people can sign in to it through the relay, the "
+            "one connected here unless it is named; it is not checked itself."
         ),
     ] = None,
     as_json: AsJSON = False,
@@ -50,10 +55,16 @@ def doctor(
     told = Told(as_json)
     with asking() as web:
         examined = InstanceExamination(web, instance) if instance is not None else None
-        of_mcp = McpExamination(web, mcp, url) if mcp is not None else None
         runs: list[Iterator[Finding]] = []
+        of_mcp = None
+        if mcp is not None:
+            connected = {"relay": url} if url else Folder().options()
+            of_mcp = McpExamination(web, mcp, (connected or {}).get("relay"))
+            if connected is None:
+                runs.append(carry_out([Check("the relay", _not_named)], needed=1))
         if url is not None and of_mcp is None:
-            of_relay = Examination(web, url, key).checks(instance)
+            held = key_of({"keyFile": key_file} if key_file else {"key": key})
+            of_relay = Examination(web, url, held.reveal() if held else None).checks(instance)
             runs.append(carry_out(of_relay, needed=relays.NEEDED, begins=told.begins))
         if examined is not None:
             of_instance = examined.checks()
@@ -61,4 +72,8 @@ def doctor(
         if of_mcp is not None:
             checks = of_mcp.checks()
             runs.append(carry_out(checks, needed=of_mcp.needed, begins=told.begins))
-        told.run(runs)
+        told.run(runs, of_mcp.sum_up if of_mcp else None)
+
+
+def _not_named() -> str:
+    raise NotTried("not tried: name its URL, for nothing is connected here")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 
 import httpx
 
@@ -16,13 +17,18 @@ from opencode_relay.client import Client as Relay
 from opencode_relay.errors import ConfigError
 
 from .authorization import judge
-from .checks import Check, Enough, NotTried, Wrong, why
+from .checks import Check, Enough, Finding, NotTried, Wrong, why
 from .metadata import VERSION, AuthorizationServer, Metadata, Resource, origin_of
 from .registration import Client, delete, register
 from .tls import Connection
 
 LOCALHOST = (
     "http://localhost:1455/auth/callback"  # what the extension, the catcher or a paste carry
+)
+_REGISTRATION, _PAGE, _LOCAL_PAGE = (
+    "registration",
+    "its login page",
+    "its login page with localhost",
 )
 _BY_HAND = "Sign in with the extension, the catcher, or by pasting the failed page's address."
 _INITIALIZE = {
@@ -67,8 +73,8 @@ class McpExamination:
         """List them; the last two are made only where the relay's own way fails."""
         relay = self._relay
         through = [
-            Check("registration", lambda: self._registered(self._redirect_uri)),
-            Check("its login page", self._through_relay),
+            Check(_REGISTRATION, lambda: self._registered(self._redirect_uri)),
+            Check(_PAGE, self._through_relay),
         ]
         return [
             *([Check("answers as a relay", lambda: self._discovery(relay))] if relay else []),
@@ -78,8 +84,18 @@ class McpExamination:
             Check("authorization server metadata", self._authorization),
             *(through if relay else []),
             Check("registration with localhost", lambda: self._registered(LOCALHOST)),
-            Check("its login page with localhost", self._by_hand),
+            Check(_LOCAL_PAGE, self._by_hand),
         ]
+
+    @staticmethod
+    def sum_up(found: Sequence[Finding]) -> str | None:
+        """Say what to do where only the relay's own way fails."""
+        ok = {one.check: one.ok for one in found}
+        wrong = {check for check, well in ok.items() if well is False}
+        if not (wrong and wrong <= {_REGISTRATION, _PAGE} and ok.get(_LOCAL_PAGE)):
+            return None
+        line = "first line" if _REGISTRATION in wrong else "line “Refused the relay?”"
+        return f"Through the relay: no. By pasting, or with a helper: yes, by opencode's {line}."
 
     def _discovery(self, relay: Relay) -> str:
         found = relay.discover()
@@ -116,7 +132,10 @@ class McpExamination:
             "takes client ID metadata documents": found.documents,
             "sends iss": found.sends_iss,
         }
-        return ", ".join(words for words, true in told.items() if true) or "registers no clients"
+        words = [words for words, true in told.items() if true] or ["registers no clients"]
+        if origin_of(found.authorization_endpoint) != origin_of(self._url):
+            words.append(f"people sign in at {origin_of(found.authorization_endpoint)}")
+        return ", ".join(words)
 
     def _registered(self, redirect_uri: str) -> str:
         """Become a client; else by the relay's own document, which has no URI but the relay's."""

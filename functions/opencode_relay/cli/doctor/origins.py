@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 
+from opencode_relay.addresses import NOBODYS
+
 from .checks import NotTried, Wrong
 
-MADE_UP = "192.0.2.99"  # RFC 5737: nobody's
 _NAME_IT = "name the proxy in RELAY_TRUSTED_PROXIES and let it set X-Forwarded-For"
 
 
@@ -14,9 +15,9 @@ def judge(shown: str, *, here: str, there: str, https: bool) -> str:
     """Judge the address from which our own login is said to come; return what to make of it.
 
     `here` and `there` are the ends of our connection as this machine sees them. The request said in
-    `X-Forwarded-For` that it came from `MADE_UP`. Raises Wrong or NotTried.
+    `X-Forwarded-For` that it came from `NOBODYS`. Raises Wrong or NotTried.
     """
-    if shown == MADE_UP:
+    if shown == NOBODYS:
         raise Wrong(
             "The X-Forwarded-For that any caller sends is believed, so limits hold nobody: let the "
             "proxy replace that header (nginx: $remote_addr), and RELAY_TRUSTED_PROXIES name the "

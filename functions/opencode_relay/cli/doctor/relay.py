@@ -13,12 +13,13 @@ from html import unescape
 import httpx
 
 from opencode_relay import program
+from opencode_relay.addresses import NOBODYS
 from opencode_relay.client import Client, ClientError, LoginOver, OpenLogin, RelayRefused
 from opencode_relay.errors import ConfigError
 from opencode_relay.response import LEEWAY
 
 from .checks import Check, NotTried, Wrong
-from .origins import MADE_UP, judge
+from .origins import judge
 from .tls import Connection
 from .web import text_of
 
@@ -26,7 +27,7 @@ NEEDED = 3  # without these the others say nothing
 _CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")
 LONGEST = 25  # seconds that a relay may hold a question
 LOGIN, RETURN_URL = "a whole login", "the return URL"
-_KEY = "give an instance key with --key to try this"
+_KEY = "needs an instance key: name a file with it by --key-file"
 
 
 class Examination:
@@ -41,7 +42,7 @@ class Examination:
         self._web = web
         self._url = url
         self._has_key = bool(key)
-        self._connection = Connection(web, url)
+        self._connection = Connection(web, url, f" Does `{program.name()} serve` run there?")
         self._opened_from: str | None = None
 
     def checks(self, instance: str | None = None) -> list[Check]:
@@ -79,7 +80,7 @@ class Examination:
     def _discovery(self) -> str:
         found = self._relay.discover()
         version, enrolment = (str(found.get(name))[:40] for name in ("version", "enrolment"))
-        return f"protocol 1, version {version}, {enrolment}"
+        return f"protocol 1, version {version}, enrolment {enrolment}"
 
     def _health(self) -> str:
         answer = self._web.get(f"{self._url}/healthz")
@@ -141,7 +142,7 @@ class Examination:
 
     def _login(self) -> str:
         code = f"made-up-{secrets.token_hex(8)}"
-        with self._opened(MADE_UP) as login:
+        with self._opened(NOBODYS) as login:
             query = {"state": login.state.reveal(), "code": code}
             page = self._web.get(login.redirect_uri, params=query)
             text = text_of(page)

@@ -32,9 +32,11 @@ class Met:
 class Connection:
     """Makes a connection once, and keeps what came of it for two checks."""
 
-    def __init__(self, web: httpx.Client, url: str) -> None:
+    def __init__(self, web: httpx.Client, url: str, ask: str = "") -> None:
+        """`ask` is the question to whoever finds nobody there."""
         self._web = web
         self._url = url
+        self._ask = ask
         self.met: Met | None = None
         self._untrusted: ssl.SSLError | None = None
 
@@ -50,7 +52,7 @@ class Connection:
         except httpx.RequestError as wrong:
             self._untrusted = _tls_error(wrong)
             if self._untrusted is None:
-                raise Wrong(f"Nothing answers: {wrong}.") from None
+                raise Wrong(f"Nothing answers: {wrong}.{self._ask}") from None
         return "connected"
 
     def _certificate(self) -> str:

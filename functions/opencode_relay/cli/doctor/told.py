@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from opencode_relay.cli.shown import as_text
 from .checks import Check, Finding
 
 _WRONG, _NOT_ALL, _INTERRUPTED = 1, 3, 130  # exit status; 2 is a wrong command line's
+SumUp = Callable[[Sequence[Finding]], str | None]
 _LONGEST = 600  # characters of what was seen
 _MARKS = {True: "✓", False: "✗", None: "-"}
 _SUMS = {
@@ -53,18 +54,21 @@ class Told:
         finally:
             self._progress.stop()
 
-    def run(self, runs: Iterable[Iterable[Finding]]) -> NoReturn:
-        """Tell all of it, and end the program with what came of it."""
+    def run(self, runs: Iterable[Iterable[Finding]], sum_up: SumUp | None = None) -> NoReturn:
+        """Tell all of it, and end the program with what came of it.
+
+        `sum_up` may have a better last sentence than the usual one.
+        """
         try:
             for run in runs:
                 self.all_of(run)
         except KeyboardInterrupt:
             self.end(interrupted=True)
             sys.exit(_INTERRUPTED)
-        self.end()
+        self.end(sum_up(self._findings) if sum_up else None)
         sys.exit({True: 0, False: _WRONG, None: _NOT_ALL}[self.well])
 
-    def end(self, *, interrupted: bool = False) -> None:
+    def end(self, said: str | None = None, *, interrupted: bool = False) -> None:
         well = False if self.well is False else None if interrupted else self.well
         if self._as_json:
             rows = [
@@ -75,5 +79,5 @@ class Told:
             print(
                 "Interrupted: the checks that are not above were not made."
                 if interrupted
-                else _SUMS[well]
+                else said or _SUMS[well]
             )
