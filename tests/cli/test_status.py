@@ -71,6 +71,15 @@ def test_an_old_plugin_and_a_file_that_is_open_to_others(home: Home) -> None:
     assert rows(home)[0] == 0
 
 
+def test_a_folder_that_others_may_write(home: Home) -> None:
+    home.connect()
+    home.plugins.chmod(0o777)
+    assert f"Others may write to {home.plugins} (mode 0777)" in home.refused()
+    status, found = rows(home)
+    assert (status, found["who is asked"][0]) == (1, False)
+    assert f"`chmod go-w {home.plugins}`" in found["who is asked"][1]
+
+
 # An entry in opencode.json
 
 

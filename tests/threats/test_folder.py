@@ -44,7 +44,8 @@ class TestInstanceKeyWhereOthersReadIt:
         for plugin in (b"one", b"two"):
             folder.write(plugin, {**OPTIONS, "n": plugin.decode()})
         assert seen == {0o600}
-        assert stat.S_IMODE(folder.plugins.stat().st_mode) == 0o700
+        for made in (folder.plugins, folder.config):
+            assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
     def test_a_file_that_was_opened_to_others_is_closed(self, folder: Folder) -> None:
         folder.write(b"plugin", OPTIONS)
@@ -80,3 +81,23 @@ class TestInstanceKeyWhereOthersReadIt:
         with pytest.raises(ConfigError) as wrong:
             folder.options()
         assert KEY not in str(wrong.value)
+
+
+class TestPluginWhereOthersWrite:
+    """CWE-732, CWE-829: opencode runs whatever file stands in its plugins' folder."""
+
+    @pytest.mark.parametrize("which", ["plugins", "opencode", ".config", "home"])
+    @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o720])
+    def test_no_folder_above_it_is_others_to_write(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, mode: int
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        folder = Folder()
+        folder.write(b"plugin", OPTIONS)
+        folder.refuse_others()
+        [found] = [one for one in (folder.plugins, *folder.plugins.parents) if one.name == which]
+        found.chmod(mode)
+        with pytest.raises(ConfigError, match=rf"Others may write to .*\(mode {mode:04o}\)"):
+            folder.write(b"another", OPTIONS)
+        assert folder.plugin.read_bytes() == b"plugin"

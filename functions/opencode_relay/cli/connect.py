@@ -67,6 +67,7 @@ def connect(
     """
     folder = Folder()
     folder.refuse_entry()
+    folder.refuse_others()
     was = folder.options() or {}
     options = {**was, **_told(relay, public_url, catcher, providers)}
     given = _given(key_file)

@@ -1,4 +1,4 @@
-"""opencode's own configuration folder: the plugin in it, its settings, and who else names it.
+"""opencode's own configuration folder: the plugin in it, and its settings.
 
 opencode loads each `plugins/*.js`, and gives such a plugin no options: those stand beside it. The
 file's name carries its version, so that what is there can be seen, and old ones are replaced.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -22,21 +22,13 @@ from opencode_relay import __version__
 from opencode_relay.errors import ConfigError
 from opencode_relay.secret import Secret
 
+from . import entries
+from .entries import Entry
+
 PLUGIN = re.compile(r"opencode-relay-(\d[\w.+]*)\.js")
 _PART = ".opencode-relay-"  # begins the name of what is not whole yet; opencode loads no such file
-_CONFIGS = ("config.json", "opencode.json", "opencode.jsonc")
-_STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_STRING_OR_LAST_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])')
 
 Options = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Where an opencode.json names the plugin, and how."""
-
-    file: Path
-    name: str
 
 
 class Folder:
@@ -68,24 +60,11 @@ class Folder:
 
     def entry(self) -> Entry | None:
         """Find an entry of the plugin in opencode's configuration. Raises ConfigError."""
-        for file in (self.config / name for name in _CONFIGS):
-            with suppress(FileNotFoundError):
-                for one in _plugins_of(file):
-                    name = one[0] if isinstance(one, list) and one else one
-                    if isinstance(name, str) and self._is_ours(name):
-                        return Entry(file, name)
-        return None
+        return entries.entry_in(self.config)
 
     def has_base_url(self, provider: str) -> bool:
         """Whether opencode's configuration says where a provider is. Raises ConfigError."""
-        for file in (self.config / name for name in _CONFIGS):
-            with suppress(FileNotFoundError):
-                found = _config_in(file)
-                for name in ("provider", provider, "options", "baseURL"):
-                    found = found.get(name) if isinstance(found, dict) else None
-                if found:
-                    return True
-        return False
+        return entries.has_base_url(self.config, provider)
 
     def refuse_entry(self) -> None:
         """Raises ConfigError where an opencode.json names the plugin: what is there wins."""
@@ -95,11 +74,25 @@ class Folder:
                 "change it there, or remove it and run this again."
             )
 
-    def _is_ours(self, name: str) -> bool:
-        if "opencode-relay" in name:
-            return True
-        path = self.config / name.removeprefix("file://")  # such as /clone/plugin/dist/index.js
-        return path.is_file() and b"opencode-relay" in path.read_bytes()
+    def refuse_others(self) -> None:
+        """Raises ConfigError where others may write: they could put a plugin of theirs there.
+
+        Whoever may write to a folder above can put another in its place.
+        """
+        for folder in self._folders():
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            if mode & 0o022:
+                raise ConfigError(
+                    f"Others may write to {folder} (mode {mode:04o}), and so to opencode's "
+                    f"plugins: `chmod go-w {quote(str(folder))}` once nothing of theirs is in it."
+                )
+
+    def _folders(self) -> list[Path]:
+        """List those that are there, from the plugins' up to the home."""
+        home = Path.home()
+        top = home if self.plugins.is_relative_to(home) else self.config.parent
+        above = [one for one in self.plugins.parents if one.is_relative_to(top)]
+        return [one for one in (self.plugins, *above) if one.is_dir()]
 
     def write(self, plugin: bytes, options: Mapping[str, Any]) -> list[str]:
         """Put both there, and remove other versions; what is so already is left alone.
@@ -113,7 +106,9 @@ class Folder:
         for path in wanted:
             if path.is_symlink():
                 raise ConfigError(f"{path} is a link: remove it.")  # its file is another's to write
-        self.plugins.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.refuse_others()
+        for folder in (*reversed(self.plugins.parents), self.plugins):
+            folder.mkdir(mode=0o700, exist_ok=True)  # `parents` would make them by the umask
         done: list[Path] = []
         try:
             new = {path: self._part(content) for path, content in _differing(wanted).items()}
@@ -189,18 +184,3 @@ def _is_so(path: Path, content: bytes) -> bool:
     if not path.is_file() or path.stat().st_mode & 0o077:
         return False
     return path.read_bytes() == content
-
-
-def _config_in(file: Path) -> object:
-    """Read a configuration: JSON, with comments and commas at the end. Raises ConfigError."""
-    text = _STRING_OR_COMMENT.sub(lambda one: one[1] or " ", file.read_text("utf-8"))
-    try:
-        return json.loads(_STRING_OR_LAST_COMMA.sub(lambda one: one[1] or "", text))
-    except ValueError as wrong:
-        raise ConfigError(f"opencode cannot read {file}: {wrong}. Mend it first.") from None
-
-
-def _plugins_of(file: Path) -> list[Any]:
-    found = _config_in(file)
-    plugins = found.get("plugin") if isinstance(found, dict) else None
-    return plugins if isinstance(plugins, list) else []

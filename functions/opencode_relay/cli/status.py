@@ -67,6 +67,7 @@ def _sum_up(found: Sequence[Finding]) -> str | None:
 
 
 def _entry(folder: Folder) -> str:
+    folder.refuse_others()
     entry = folder.entry()
     if entry is None:
         return f"the plugin in {folder.plugins}"
