@@ -18,15 +18,6 @@ from tests.cli.instances import Instances
 from tests.support.ports import free_port
 from tests.support.served import COMMAND, environment
 
-
-@pytest.fixture
-def key_file(key: str, tmp_path: Path) -> Path:
-    path = tmp_path / "the key"
-    path.touch(0o600)
-    path.write_text(f"{key}\n")
-    return path
-
-
 # What is written
 
 
@@ -194,16 +185,6 @@ def test_a_key_that_is_wrong(home: Home, relay: str, key: str, wrong: Any, says:
     told = home.refused(relay, OPENCODE_RELAY_KEY=wrong(key))
     assert says in told
     assert "ocr_0" not in told
-
-
-def test_a_key_file_that_is_not_there(home: Home, relay: str) -> None:
-    assert "/no/key cannot be read" in home.refused(relay, "--key-file", "/no/key")
-
-
-def test_a_key_file_of_everybodys_is_told(home: Home, relay: str, key_file: Path) -> None:
-    key_file.chmod(0o644)
-    told = home.connect(relay, "--key-file", key_file).stderr
-    assert f"(mode 0644): `chmod 600 '{key_file}'`" in told
 
 
 @pytest.mark.parametrize("fails", [1, 2])

@@ -19,7 +19,8 @@ from . import gateways
 from .doctor.checks import Finding, carry_out
 from .doctor.relay import LOGIN, RETURN_URL, Examination
 from .doctor.web import asking
-from .folder import Folder, Options, key_of
+from .folder import Folder, Options
+from .options import key_of, open_to_others
 from .shown import as_text
 
 _KEYS = ("key", "keyFile")
@@ -163,6 +164,8 @@ def _checked(options: Options, *, given: bool) -> Options:
 def _wrong(options: Options) -> Finding | None:
     """Return the first thing that is wrong with relay or key."""
     key, public = key_of(options), options.get("publicUrl")
+    if opened := open_to_others(options):
+        print(as_text(opened), file=sys.stderr)
     with asking() as web:
         examined = Examination(web, options["relay"], key.reveal() if key else None)
         checks = examined.first(None if public == "auto" else public)

@@ -9,7 +9,8 @@ from opencode_relay import program
 from opencode_relay.errors import ConfigError, Refused
 from opencode_relay.instances import instance_id_of
 
-from .folder import Folder, key_of
+from .folder import Folder
+from .options import key_of
 from .shown import as_text
 
 

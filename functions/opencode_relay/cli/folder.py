@@ -10,7 +10,6 @@ import json
 import os
 import re
 import stat
-import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +19,6 @@ from typing import Any
 
 from opencode_relay import __version__
 from opencode_relay.errors import ConfigError
-from opencode_relay.secret import Secret
 
 from . import entries
 from .entries import Entry
@@ -154,25 +152,6 @@ class Folder:
         """Remove what an attempt has left, this one or one that was killed: it may hold a key."""
         if self.plugins.is_dir():
             self._remove([one for one in self.plugins.iterdir() if one.name.startswith(_PART)])
-
-
-def key_of(options: Mapping[str, Any]) -> Secret | None:
-    """Read the key that options hold or name; tell where others may. Raises ConfigError."""
-    key, file = options.get("key"), options.get("keyFile")
-    if key or not file:
-        return Secret(key) if isinstance(key, str) and key else None
-    path = Path(file)
-    try:
-        text, mode = path.read_text("utf-8").strip(), path.stat().st_mode & 0o7777
-    except (OSError, ValueError) as wrong:
-        why = wrong.strerror if isinstance(wrong, OSError) else "no text"
-        raise ConfigError(f"The key file {path} cannot be read: {why}.") from None
-    if mode & 0o077:
-        print(
-            f"Others may read the key in {path} (mode {mode:04o}): `chmod 600 {quote(file)}`",
-            file=sys.stderr,
-        )
-    return Secret(text)
 
 
 def _differing(wanted: Mapping[Path, bytes]) -> dict[Path, bytes]:

@@ -11,8 +11,9 @@ from .doctor.checks import Check, Finding, NotTried, Wrong, carry_out
 from .doctor.relay import Examination
 from .doctor.told import Told
 from .doctor.web import asking
-from .folder import PLUGIN, Folder, key_of
+from .folder import PLUGIN, Folder
 from .home import AsJSON
+from .options import key_of, open_to_others
 
 _NEEDED = 3
 _CONNECTED = "connected"
@@ -90,6 +91,9 @@ def _settings(folder: Folder) -> str:
             f"Others may read {folder.settings} (mode {mode:04o}): {program.command('connect')} "
             "closes it."
         )
+    key_of(options)
+    if opened := open_to_others(options):
+        raise Wrong(opened)
     set_ = ", ".join(name for name in options if name != "relay")
     return f"{options.get('relay', 'no relay')}; {set_ or 'nothing else'}"
 

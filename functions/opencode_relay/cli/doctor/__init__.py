@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from opencode_relay.cli.folder import Folder, key_of
+from opencode_relay.cli.folder import Folder
 from opencode_relay.cli.home import AsJSON
+from opencode_relay.cli.options import key_of, open_to_others
+from opencode_relay.cli.shown import as_text
 from opencode_relay.errors import ConfigError
 
 from . import instance as opencode
@@ -63,7 +66,10 @@ def doctor(
             if connected is None:
                 runs.append(carry_out([Check("the relay", _not_named)], needed=1))
         if url is not None and of_mcp is None:
-            held = key_of({"keyFile": key_file} if key_file else {"key": key})
+            named = {"keyFile": key_file} if key_file else {"key": key}
+            held = key_of(named)
+            if opened := open_to_others(named):
+                print(as_text(opened), file=sys.stderr)
             of_relay = Examination(web, url, held.reveal() if held else None).checks(instance)
             runs.append(carry_out(of_relay, needed=relays.NEEDED, begins=told.begins))
         if examined is not None:
