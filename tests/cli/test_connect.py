@@ -266,6 +266,22 @@ def test_disconnecting_leaves_what_was_there_before(home: Home, relay: str, key:
     assert home.tree() == before
 
 
+def test_disconnecting_tells_what_goes_whatever_else_is_wrong(
+    home: Home, relay: str, key: str
+) -> None:
+    home.connect(relay, OPENCODE_RELAY_KEY=key)
+    own = {"listen": "127.0.0.1:4444", "headless": False}
+    (home.plugins / SETTINGS).write_text(json.dumps({**home.settings, **own}))
+    (home.config / "opencode.json").write_text("{")
+    done = home.run("disconnect")
+    assert (done.returncode, home.plugins.exists()) == (0, False)
+    assert "opencode cannot read" in done.stdout
+    assert f"the settings {json.dumps(own)}" in done.stdout
+    assert f"instances update {key.split('_')[1]} --new-key`" in done.stdout
+    assert "Restart opencode." in done.stdout
+    assert key not in done.stdout
+
+
 def test_disconnecting_leaves_no_empty_folder(home: Home) -> None:
     home.connect()
     home.run("disconnect")

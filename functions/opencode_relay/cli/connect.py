@@ -20,7 +20,7 @@ from .doctor.checks import Finding, carry_out
 from .doctor.relay import LOGIN, RETURN_URL, Examination
 from .doctor.web import asking
 from .folder import Folder, Options
-from .options import key_of, open_to_others
+from .options import check, key_of, open_to_others
 from .shown import as_text
 
 _KEYS = ("key", "keyFile")
@@ -75,11 +75,12 @@ def connect(
     if given or options.get("relay") != was.get("relay"):  # one relay's key is not another's
         options = {name: value for name, value in options.items() if name not in _KEYS}
     options = {name: value for name, value in {**options, **given}.items() if value != ""}
+    check(options, folder.settings)
     if show:
         _show(folder, options)
         return
-    if providers is not None:
-        _check_gateways(folder, options["providers"])
+    if "providers" in options:
+        _check_gateways(folder, options["providers"], known=providers is None)
     if "relay" in options:
         options = _checked(options, given=bool(given))
     done = folder.write(bundle.read(), options)
@@ -114,10 +115,11 @@ def _json_in(file: Path) -> Any:
         raise ConfigError(f"{file} is no JSON: {wrong}.") from None
 
 
-def _check_gateways(folder: Folder, entries: object) -> None:
-    """Raises ConfigError for what the plugin would refuse; says what else is missing."""
+def _check_gateways(folder: Folder, entries: object, *, known: bool) -> None:
+    """Raises ConfigError for what the plugin would refuse; says what else new ones lack."""
     with asking() as web:
-        for one in carry_out(gateways.checks(web, folder, entries), needed=1):
+        checks = gateways.checks(web, folder, entries)
+        for one in carry_out(checks[:1] if known else checks, needed=1):
             if one.ok is False:
                 raise ConfigError(f"{one.check}: {one.seen} Nothing was changed.")
             if one.ok is None:
@@ -131,7 +133,7 @@ def _given(key_file: str | None) -> Options:
     if key_file is None and (key := os.environ.get("OPENCODE_RELAY_KEY")):
         return {"key": _valid(key)}
     if file := key_file or os.environ.get("OPENCODE_RELAY_KEY_FILE"):
-        return {"keyFile": str(Path(file).expanduser().absolute())}
+        return {"keyFile": os.path.abspath(os.path.expanduser(file))}  # noqa: PTH100, PTH111  # ~nobody
     return {}
 
 
@@ -164,6 +166,8 @@ def _checked(options: Options, *, given: bool) -> Options:
 def _wrong(options: Options) -> Finding | None:
     """Return the first thing that is wrong with relay or key."""
     key, public = key_of(options), options.get("publicUrl")
+    if sys.stderr.isatty():
+        print(f"Asking {options['relay']}, for three minutes at most …", file=sys.stderr)
     if opened := open_to_others(options):
         print(as_text(opened), file=sys.stderr)
     with asking() as web:

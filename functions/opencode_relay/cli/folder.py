@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -19,11 +18,11 @@ from typing import Any
 
 from opencode_relay import __version__
 from opencode_relay.errors import ConfigError
+from opencode_relay.files import locked
 
 from . import entries
-from .entries import Entry
+from .entries import PLUGIN, Entry
 
-PLUGIN = re.compile(r"opencode-relay-(\d[\w.+]*)\.js")
 _PART = ".opencode-relay-"  # begins the name of what is not whole yet; opencode loads no such file
 
 Options = dict[str, Any]
@@ -33,8 +32,17 @@ class Folder:
     """The folder of this user's opencode: `$XDG_CONFIG_HOME/opencode`, or `~/.config/opencode`."""
 
     def __init__(self) -> None:
-        base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-        self.config = Path(base) / "opencode"
+        named = os.environ.get("XDG_CONFIG_HOME")
+        try:
+            self._home = Path.home()
+        except RuntimeError:  # no HOME, and a user whom passwd does not know
+            if not named:
+                raise ConfigError(
+                    "There is no home directory, so no folder of opencode's: name the one that "
+                    "opencode's is in with XDG_CONFIG_HOME."
+                ) from None
+            self._home = Path(named)
+        self.config = Path(named or self._home / ".config") / "opencode"
         self.plugins = self.config / "plugins"
         self.settings = self.plugins / "opencode-relay.json"
         self.plugin = self.plugins / f"opencode-relay-{__version__}.js"
@@ -50,6 +58,11 @@ class Folder:
             found = json.loads(self.settings.read_text("utf-8"))
         except FileNotFoundError:
             return None
+        except OSError as wrong:
+            raise ConfigError(
+                f"{self.settings} cannot be read ({wrong.strerror}): remove it as its owner, and "
+                "connect again as the user of opencode."
+            ) from None
         except ValueError:
             found = None
         if not isinstance(found, dict):
@@ -68,16 +81,23 @@ class Folder:
         """Raises ConfigError where an opencode.json names the plugin: what is there wins."""
         if entry := self.entry():
             raise ConfigError(
-                f"{entry.file} names the plugin already ({entry.name!r}), and that entry wins: "
-                "change it there, or remove it and run this again."
+                f"{entry.file} has the plugin already ({entry.name!r}), and that one wins: change "
+                "it there, or remove it and run this again."
             )
 
     def refuse_others(self) -> None:
         """Raises ConfigError where others may write: they could put a plugin of theirs there.
 
-        Whoever may write to a folder above can put another in its place.
+        Whoever may write to a folder above can put another in its place. And what is written for
+        another user, as by `sudo -E`, is not theirs to read.
         """
-        for folder in self._folders():
+        folders = self._folders()
+        if folders and (owner := folders[0].stat().st_uid) != os.geteuid():
+            raise ConfigError(
+                f"{folders[0]} belongs to another user (uid {owner}): run this as that one, whose "
+                "opencode it is."
+            )
+        for folder in folders:
             mode = stat.S_IMODE(folder.stat().st_mode)
             if mode & 0o022:
                 raise ConfigError(
@@ -87,8 +107,7 @@ class Folder:
 
     def _folders(self) -> list[Path]:
         """List those that are there, from the plugins' up to the home."""
-        home = Path.home()
-        top = home if self.plugins.is_relative_to(home) else self.config.parent
+        top = self._home if self.plugins.is_relative_to(self._home) else self.config.parent
         above = [one for one in self.plugins.parents if one.is_relative_to(top)]
         return [one for one in (self.plugins, *above) if one.is_dir()]
 
@@ -98,18 +117,25 @@ class Folder:
         Return what was done, in words. Raises OSError, and then nothing has changed.
         """
         wanted = {
+            self.plugin: plugin,  # first: it may know more settings than the one before
             self.settings: (json.dumps(options, indent=2, ensure_ascii=False) + "\n").encode(),
-            self.plugin: plugin,
         }
         for path in wanted:
             if path.is_symlink():
                 raise ConfigError(f"{path} is a link: remove it.")  # its file is another's to write
         self.refuse_others()
-        for folder in (*reversed(self.plugins.parents), self.plugins):
+        for folder in (*reversed(self.config.parents), self.config):
             folder.mkdir(mode=0o700, exist_ok=True)  # `parents` would make them by the umask
+        with locked(self.config):
+            self.plugins.mkdir(mode=0o700, exist_ok=True)
+            done = self._replace(_differing(wanted))
+            removed = self._remove([one for one in self.installed() if one != self.plugin])
+        return [f"Wrote {path}" for path in done] + removed
+
+    def _replace(self, wanted: Mapping[Path, bytes]) -> list[Path]:
         done: list[Path] = []
         try:
-            new = {path: self._part(content) for path, content in _differing(wanted).items()}
+            new = {path: self._part(content) for path, content in wanted.items()}
             old = {path: self._part(path.read_bytes()) for path in new if path.exists()}
             try:
                 for path, part in new.items():
@@ -121,15 +147,17 @@ class Folder:
                 raise
         finally:
             self._sweep()
-        removed = self._remove([one for one in self.installed() if one != self.plugin])
-        return [f"Wrote {path}" for path in done] + removed
+        return done
 
     def remove(self) -> list[str]:
         """Remove exactly what `write` writes, and the folder if it has nothing else."""
-        self._sweep()
-        done = self._remove([*self.installed(), self.settings])
-        with suppress(OSError):  # other plugins are in it, or it is not there
-            self.plugins.rmdir()
+        if not self.plugins.is_dir():
+            return []
+        with locked(self.config):
+            self._sweep()
+            done = self._remove([*self.installed(), self.settings])
+            with suppress(OSError):  # other plugins are in it
+                self.plugins.rmdir()
         return done
 
     def _remove(self, paths: list[Path]) -> list[str]:
@@ -149,7 +177,7 @@ class Folder:
         return Path(name)
 
     def _sweep(self) -> None:
-        """Remove what an attempt has left, this one or one that was killed: it may hold a key."""
+        """Remove what this attempt has left, or one that was killed: it may hold a key."""
         if self.plugins.is_dir():
             self._remove([one for one in self.plugins.iterdir() if one.name.startswith(_PART)])
 

@@ -1,15 +1,49 @@
-"""What the plugin is told: its key, or the file that holds it."""
+"""What the plugin is told: checked as it does itself, and the key, or the file that holds it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from opencode_relay import addresses
 from opencode_relay.errors import ConfigError, Refused
 from opencode_relay.instances import instance_id_of
 from opencode_relay.secret import Secret
+
+_TEXTS = ("relay", "key", "keyFile", "publicUrl", "listen")
+_FLAGS = ("catcher", "headless", "gitlab")
+ALL = (*_TEXTS, "catcher", "headless", "providers", "gitlab")
+_OF_A_RELAY = ("key", "keyFile", "publicUrl", "catcher")
+_LISTEN = re.compile(r"unix:/.+|(?:\[[\da-f:.]+\]|[\w.-]+):\d{1,5}", re.ASCII | re.IGNORECASE)
+
+
+def check(options: Mapping[str, Any], file: Path) -> None:
+    """Raises ConfigError for settings that the plugin would refuse; they stand in `file`."""
+    for name, value in options.items():
+        if name not in ALL:
+            raise ConfigError(
+                f"The setting {name!r} is unknown: remove it from {file}. Known are "
+                f"{', '.join(ALL)}."
+            )
+        if name in _TEXTS and not isinstance(value, str):
+            raise ConfigError(f"The setting {name!r} must be a text: mend it in {file}.")
+        if name in _FLAGS and str(value).lower() not in {"true", "false", "1", "0", ""}:
+            raise ConfigError(f"The setting {name!r} must be true or false: mend it in {file}.")
+    if relay := options.get("relay"):
+        addresses.origin(relay, "The setting 'relay'")
+    elif alone := next((name for name in _OF_A_RELAY if options.get(name)), None):
+        raise ConfigError(f"The setting {alone!r} takes a relay: give its URL too.")
+    public = options.get("publicUrl")
+    if public and public != "auto":
+        addresses.origin(public, "The setting 'publicUrl'")
+    if (listen := options.get("listen")) and not _LISTEN.fullmatch(listen):
+        raise ConfigError(
+            "The setting 'listen' must be an address and a port, such as 127.0.0.1:4097, or "
+            f"unix:/path: mend it in {file}."
+        )
 
 
 def key_of(options: Mapping[str, Any]) -> Secret | None:
@@ -18,10 +52,10 @@ def key_of(options: Mapping[str, Any]) -> Secret | None:
     A file of another secret, named by mistake, must not reach a relay.
     """
     key, file = options.get("key"), options.get("keyFile")
-    text = key or (_content(Path(file)) if file else None)
+    text = key or (_content(Path(str(file))) if file else None)
     if text is None:
         return None
-    found = Secret(text)
+    found = Secret(str(text))
     try:
         instance_id_of(found)
     except Refused as refused:
