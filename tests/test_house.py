@@ -14,7 +14,7 @@ MEDIAN = 100
 # From the ground up; rooms of one floor do not know each other.
 FLOORS = (
     {"errors", "secret", "login", "names", "addresses", "events", "doorbells", "pace", "program"},
-    {"files", "outgoing", "bundle"},
+    {"files", "outgoing", "bundle", "amazon"},
     {"keys", "stores", "instances", "settings"},
     {"response", "admission", "lookup", "outcomes"},
     {"relay", "client"},

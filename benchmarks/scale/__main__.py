@@ -1,4 +1,4 @@
-"""The AWS deployment in numbers: a million logins' cost, the delay that asking adds, and limits.
+"""Relays on AWS in numbers: a million logins' cost, the delay that asking adds, and limits.
 
     uv run python -m benchmarks.scale [--quick] [--json FILE] [--plot DIR]
 
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from . import alternatives, money
+from . import alternatives, containers, money
 from .assumptions import (
     ACCOUNT_BURST,
     ACCOUNT_CONCURRENCY,
@@ -156,9 +156,11 @@ def measure(*, quick: bool) -> dict[str, Any]:
     logins = sign_in(People(), number // 4, np.random.default_rng(SEED))
     family = [look(one, logins, template) for one in alternatives.family(quick=quick)]
     by_redirect = money.by_redirect(template)
+    schedules = side_by_side(template, number)
+    chosen = schedules[0]
     return {
         "goals": GOALS,
-        "schedules": side_by_side(template, number),
+        "schedules": schedules,
         "family": family,
         "people": with_other_people(template, number),
         "redirect": {"dollars": by_redirect.total, "bill": vars(by_redirect)},
@@ -166,6 +168,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "if every login starts all functions, more": money.all_cold(template),
         "idle, a month": money.idle(template),
         "idle, a month, with SnapStart": money.idle(template, snapstart=True),
+        "containers": containers.side_by_side(chosen["dollars"], logins, template),
         "limits": under_limits(template, quick=quick),
         "measured": money.measured(),
     }
@@ -208,6 +211,17 @@ def tell(found: dict[str, Any]) -> None:
     for name in ("idle, a month", "idle, a month, with SnapStart"):
         parts = ", ".join(f"{what} {dollars:.3f}" for what, dollars in found[name].items())
         print(f"{name}: {parts}")
+    other = found["containers"]
+    print("\nContainers over the same tables instead: dollars for a million, and a month\n")
+    print(
+        table(
+            [{**other, **other["bill"]}],
+            {"dollars": ".2f"} | dict.fromkeys(other["bill"], ".2f") | delays,
+        )
+    )
+    print(", ".join(f"{what} {dollars:.2f}" for what, dollars in other["fixed"].items()))
+    print(f"Equal from {other['equal from, logins a day']:,.0f} logins a day\n")
+    print(table(other["a month"], {"logins a day": ",", "Lambda": ",.0f", "containers": ",.0f"}))
     print("\nThe busiest five minutes of a day, against the limits\n")
     limits = {
         "name": "",

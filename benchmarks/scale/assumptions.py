@@ -21,6 +21,13 @@ PRICES = {
     "alarm's metric, a month": 0.10,
     "dashboard beyond three, a month": 3.00,
     "table storage, a GB-month": 0.25,
+    # The other home. Its load balancer and tasks have public addresses: a NAT gateway costs more.
+    "Fargate, a vCPU-hour": 0.03238,
+    "Fargate, a GB-hour": 0.00356,
+    "load balancer, an hour": 0.0225,
+    "load balancer, an LCU-hour": 0.008,
+    "public IPv4 address, an hour": 0.005,
+    "KMS, a request": 0.03 / 10_000,
 }
 
 VCPU_MB = 1769  # Lambda: memory that comes with one vCPU; less memory, less of it
@@ -31,6 +38,14 @@ PLATFORM_LINES = 3
 KEPT_SHARE = 0.2  # of what is taken in: logs are kept compressed
 LATENCY = 0.1  # seconds from an instance's question to its answer, where nobody is held
 SECONDS_A_MONTH = 30 * 86400
+HOURS_A_MONTH = 720
+
+# Containers: two of the smallest in two zones, and more as they are needed.
+PROCESSES = 2
+TASK = (0.25, 0.5)  # vCPU, GB
+SPARE = 3  # times the CPU that is used: the busiest hour, and half of it left
+LOOK_MS = 0.05  # CPU of a process for each of a hundred logins that it looks at, measured
+CONNECTIONS = 25 * 3600  # new ones in an LCU-hour; a client's next request may need another
 
 # Lambda and API Gateway, per account and region.
 ACCOUNT_CONCURRENCY = 1000

@@ -1,6 +1,6 @@
 """Load and faults: thousands of logins at once against a relay to which bad things happen.
 
-    uv run python -m benchmarks.soak [--target serve|lambda] [--logins N] [--seconds S]
+    uv run python -m benchmarks.soak [--target serve|lambda|dynamodb] [--logins N] [--seconds S]
         [--faults RATE] [--at-once N] [--pause S] [--seed N] [--json FILE] [--keep DIR]
 
 Our Python client opens, waits, unseals and finishes; people come back from the IdP and press the
@@ -10,7 +10,8 @@ when a promise broke, or when some kind of fault was never met: tally.py lists t
 
 `serve` is the real command, each process forked from one that has imported it; `lambda` is the
 built artifact under Lambda's Runtime Interface Client on DynamoDB Local, and needs what
-tests/aws/install-tools installs. Time leaps for everybody, so that logins expire and rotated keys
+tests/aws/install-tools installs; `dynamodb` are two of the real command over DynamoDB Local, killed
+in turns. Time leaps for everybody, so that logins expire and rotated keys
 come into use within minutes. Not shown: a power cut, a disk that lies, a network between machines.
 """
 
@@ -40,7 +41,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--target", choices=["serve", "lambda"], default="serve")
+    parser.add_argument("--target", choices=["serve", "lambda", "dynamodb"], default="serve")
     parser.add_argument("--logins", type=int, default=1_000_000, metavar="N", help="at most")
     parser.add_argument("--seconds", type=float, metavar="S", help="begin no login after these")
     parser.add_argument(
@@ -67,6 +68,10 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
         from benchmarks.soak.artifact import Artifact  # noqa: PLC0415
 
         target = Artifact(work, tally, clock, given.source)
+    elif given.target == "dynamodb":
+        from benchmarks.soak.several import Several  # noqa: PLC0415
+
+        target = Several(work, tally, clock, given.source)
     else:
         target = Serve(work, tally, clock, given.source)
     target.at_once = given.at_once or target.at_once

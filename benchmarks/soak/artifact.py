@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import struct
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,27 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from botocore.session import get_session
-from opencode_relay.instances import Instance
 from opencode_relay.keys.parameters import KeyParameters
 from opencode_relay.keys.ring import MAX_AGE
-from opencode_relay.stores.dynamodb import DynamoDBStore
 
 from benchmarks.soak import tally as is_
+from benchmarks.soak.cloud import Cloud
 from benchmarks.soak.fleet import ROTATE, Fleet
 from benchmarks.soak.tally import Tally
-from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
+from benchmarks.soak.world import LEAP, LIFETIME, SKEW, Clock
 from tests.aws.conftest import build
 from tests.aws.ric import LIMIT, FunctionFailed
 from tests.aws.ric_gateway import Gateway
 from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
-from tests.aws.tap import FAILING, LOST, THROTTLED, Call, Fault, Tap, create_tables, dynamodb_local
 
 ISSUER = "https://relay.example"
 LINES = 4  # instances
-SHARE = 1 / 20  # of the rate, for each request to AWS: a login makes about twenty
-_LATE = (0.1, 0.3, 0.6, 1.2, 3.5)  # seconds: some beyond what a function waits
-_RETRIES = 3  # requests that a function makes before it gives up
 _SETTINGS = {
     "RELAY_PUBLIC_URL": ISSUER,
     "RELAY_LOG_LEVEL": "debug",
@@ -50,20 +42,6 @@ _SETTINGS = {
     "INSTANCES_TABLE": INSTANCES,
     "KEYS_PATH": KEYS_PATH,
 }
-
-
-class _Forgetful(list[Call]):
-    """The tap's record of calls, which a long run cannot keep."""
-
-    def append(self, _: Call) -> None:
-        pass
-
-
-class _Tap(Tap):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # A function that was killed leaves requests without their bodies.
-        if not isinstance(sys.exc_info()[1], ValueError):
-            super().handle_error(request, client_address)
 
 
 class Artifact:
@@ -80,27 +58,15 @@ class Artifact:
         self._tally, self._clock = tally, clock
         self._logs = work / "logs"
         self._logs.mkdir()
-        self._ending = contextlib.ExitStack()
         artifact = build(work / "artifact", source=source)
-        port = self._ending.enter_context(dynamodb_local(self._logs / "dynamodb.log"))
-        self._tap = _Tap(port)
-        self._tap.calls = _Forgetful()
-        create_tables(self._tap.client("dynamodb"), LOGINS, INSTANCES)
-        # Beside the tap, for what is looked up here must not fail.
-        self._database = get_session().create_client(
-            "dynamodb",
-            "us-east-1",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id="test",
-            aws_secret_access_key="x",  # noqa: S106
-        )
+        self._cloud = Cloud(self._logs, tally)
+        self._tap = self._cloud.tap
         self._clocks = [work / f"clock{off}" for off in (0, SKEW, -SKEW)]
         self._ticking = True
         self._ticks = threading.Thread(target=self._tick, daemon=True)
         variables = {**_SETTINGS, **self._tap.environment()}
         self.fleet = Fleet(artifact, self._logs, variables, self._clocks, tally)
         self._keys = KeyParameters(self._tap.client("ssm"), KEYS_PATH, clock.now)
-        self._failing: dict[str, int] = {}
         self._rotating, self._rotated = asyncio.Lock(), False
         self.instance_keys: list[str] = []
 
@@ -120,45 +86,14 @@ class Artifact:
         long_ago = self._clock.now() - MAX_AGE - 2 * SKEW
         made = KeyParameters(self._tap.client("ssm"), KEYS_PATH, lambda: long_ago)
         await asyncio.to_thread(made.make)
-        store = DynamoDBStore(self._database, logins=LOGINS, instances=INSTANCES)
-        for number in range(LINES):
-            instance, key = Instance.enrol(f"workshop {number}", [RETURN_URL], self._clock.now())
-            await store.add_instance(instance)
-            self.instance_keys.append(key.reveal())
+        self.instance_keys = await self._cloud.enrol(LINES, self._clock.now())
         self._ticks.start()
-        self._tap.fault = self._fault
-
-    def _fault(self, call: Call) -> Fault | None:
-        """Decide about a function's request to AWS; what fails mostly does so until it gives up."""
-        if call.function == "test":
-            return None
-        about = f"{call.function} {call.body.get('Key') or call.action}"
-        if self._failing.get(about):
-            self._failing[about] -= 1
-            return FAILING
-        if self._tally.random.random() >= self._tally.rate * SHARE:
-            return None
-        kind = self._tally.random.choice([is_.STORE_ERROR, is_.STORE_LOST, is_.STORE_DELAY])
-        self._tally.met(kind)
-        if kind == is_.STORE_DELAY:
-            return Fault(late=self._tally.random.choice(_LATE))
-        if self._tally.random.random() < 2 / 3:
-            self._failing[about] = _RETRIES - 1
-        if kind == is_.STORE_LOST:
-            return LOST
-        return self._tally.random.choice([FAILING, THROTTLED])
 
     def transport(self) -> httpx.AsyncBaseTransport:
         return Gateway(self.fleet)
 
     async def kept(self, login_id: str) -> dict[str, Any] | None:
-        def look() -> dict[str, Any] | None:
-            key = {"pk": {"S": f"login#{login_id}"}}
-            found = self._database.get_item(TableName=LOGINS, Key=key, ConsistentRead=True)
-            item: dict[str, Any] | None = found.get("Item")
-            return item
-
-        return await asyncio.to_thread(look)
+        return await self._cloud.kept(login_id)
 
     async def kill(self) -> None:
         """Kill an environment in the middle of an invocation."""
@@ -207,13 +142,10 @@ class Artifact:
         await asyncio.to_thread(self.fleet.stop)
         self._ticks.join()
         self._tally.met(is_.RELAY_CLOCK, self.fleet.skewed)
-        self._tap.close()
-        self._database.close()
-        self._ending.close()
+        self._cloud.close()
 
     def logs(self) -> list[Path]:
         return sorted(self._logs.glob("*.log"))
 
     async def stored(self) -> list[bytes]:
-        pages = self._database.get_paginator("scan").paginate(TableName=LOGINS)
-        return [json.dumps(page["Items"]).encode() for page in pages]
+        return await self._cloud.stored()

@@ -122,7 +122,8 @@ async def failed(life: Life) -> str:
     await life.pause()
     answer = await life.callback(code=None, error="access_denied")
     # One that was carried out, though its answer was lost, is not taken again.
-    if not (life.troubled and answer.status_code == codes.CONFLICT):
+    lost = life.troubled or life.world.target.late_writes
+    if not (lost and answer.status_code == codes.CONFLICT):
         life.expect(answer, codes.OK, "error from the IdP")
     params = await life.collected()
     if params is None:

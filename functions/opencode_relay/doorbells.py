@@ -80,6 +80,10 @@ class Doorbells:
     def __len__(self) -> int:
         return self._waiting
 
+    def logins(self) -> list[str]:
+        """Name the logins that somebody waits for."""
+        return list(self._bells)
+
     def waiter(self, login_id: str, owner: str) -> _Place:
         """Return a place to enter; the login's earlier waiter is woken to leave then."""
         return _Place(self, login_id, owner)

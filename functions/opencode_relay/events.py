@@ -95,4 +95,5 @@ def log_to_stderr(level: str) -> None:
     root.setLevel(level.upper())
     # What no line shows need not be found out for each (Python's logging HOWTO, optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("httpx", "botocore", "urllib3"):  # botocore's debug is all that is sent
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -102,6 +102,12 @@ class Settings:
     data: Path = field(
         default_factory=_data, metadata={"read": Path, "about": "directory of store and keys"}
     )
+    store: Literal["sqlite", "dynamodb"] = _setting(
+        "sqlite", _one_of("sqlite", "dynamodb"), "dynamodb: tables that several processes share"
+    )
+    logins_table: str = _setting("", str, "the table of logins, with dynamodb")
+    instances_table: str = _setting("", str, "the table of instances, with dynamodb")
+    keys_path: str = _setting("", str, "path of the keys in Parameter Store, with dynamodb")
     enrolment: Literal["closed", "open"] = _setting(
         "closed", _one_of("closed", "open"), "closed: only enrolled instances may open a login"
     )
@@ -160,6 +166,8 @@ class Settings:
                 told = str(wrong)
                 value = "" if told.endswith(".") else f" (it is {text[:100]!r})."
                 raise ConfigError(f"{where}: {told}{value}") from None
+        if values.get("store") == "dynamodb":
+            values.setdefault("data", Path())  # which keeps nothing here: a container has no home
         return cls(**values)
 
 

@@ -23,7 +23,7 @@ from tests.support.ports import free_port
 
 EMULATOR = TOOLS / "dynamodb" / "package" / "emulator"
 _KEPT = ("content-type", "x-amz-target", "x-amz-date", "authorization")
-READS = {"GetItem", "Scan"}
+READS = {"GetItem", "BatchGetItem", "Scan"}
 _JAVA = ("java", "-Xmx256m", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar")
 
 
@@ -179,6 +179,7 @@ class _Request(BaseHTTPRequestHandler):
             return {"Parameters": found, "InvalidParameters": []}
         if action == "PutParameter":
             assert body["Type"] == "SecureString"
+            assert body["Overwrite"] or body["Name"] not in held
             held[body["Name"]] = body["Value"]
             return {"Version": 1, "Tier": "Standard"}
         assert action == "DeleteParameters"

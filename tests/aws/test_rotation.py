@@ -133,9 +133,9 @@ def test_the_answer_has_no_type(ask: Ask, cloudformation: CloudFormation) -> Non
     assert cloudformation.types == [""]
 
 
-def test_daily_missing_keys_are_made_and_a_fault_is_an_error(parameters: Parameters) -> None:
+def test_the_daily_look_rotates_what_is_due_and_a_fault_is_an_error(parameters: Parameters) -> None:
     rotation.handler({}, None)
-    assert parameters.done == ["make", "rotate"]
+    assert parameters.done == ["rotate"]
     parameters.faults = [DENIED]
     with pytest.raises(StoreUnavailable):  # which counts for the alarm
         rotation.handler({}, None)

@@ -1,6 +1,7 @@
 """The wire tests of one machine, through API Gateway's events, by the artifact under the RIC."""
 
 import inspect
+from collections.abc import Collection
 from importlib import import_module
 
 MODULES = (
@@ -30,15 +31,18 @@ ELSEWHERE = {
 }
 
 
-def _of(module: str) -> type:
-    tests = {
-        name: staticmethod(test)
-        for name, test in vars(import_module(f"tests.web.{module}")).items()
-        if name.startswith("test_") and inspect.isfunction(test) and name not in ELSEWHERE
-    }
-    return type("".join(map(str.title, module.split("_"))), (), tests)
+def wire_tests(modules: Collection[str], elsewhere: Collection[str]) -> dict[str, type]:
+    """Return a class of tests for each module, by its name."""
+    found = {}
+    for module in modules:
+        tests = {
+            name: staticmethod(test)
+            for name, test in vars(import_module(f"tests.web.{module}")).items()
+            if name.startswith("test_") and inspect.isfunction(test) and name not in elsewhere
+        }
+        name = "".join(map(str.title, module.split("_")))
+        found[name] = type(name, (), tests)
+    return found
 
 
-for _module in MODULES:
-    _class = _of(_module)
-    globals()[_class.__name__] = _class
+globals().update(wire_tests(MODULES, ELSEWHERE))

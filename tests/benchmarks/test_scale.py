@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opencode_relay.machine.chores import TICK
 from opencode_relay.pace import retry_after
+from opencode_relay.settings import Settings
 
 from benchmarks.scale import __main__ as scale
-from benchmarks.scale import alternatives, money
+from benchmarks.scale import alternatives, containers, money
 from benchmarks.scale.assumptions import PRICES, People, Template, deployed
 from benchmarks.scale.load import Bucket, Day, Limits, Minutes, peak_rate, refused_share
 from benchmarks.scale.waiting import Logins, Schedule, login_at, of_the_code, sign_in, wait
@@ -224,6 +226,34 @@ def test_peak_is_the_busiest_hour() -> None:
     assert peak_rate(86400) == pytest.approx(2.5, abs=0.1)
 
 
+# The other home
+
+
+def held_by_containers(released: float) -> containers.Bill:
+    there = np.full(10, released)
+    return containers.bill(wait(containers.SCHEDULE, Logins(there - 5, there, 600), LATENCY), 0)
+
+
+def test_a_look_a_second_is_half_a_unit_and_nothing_is_paid_for_holding() -> None:
+    price = PRICES["DynamoDB on demand, a read unit"] * money.MILLION
+    short, long = held_by_containers(15), held_by_containers(19)
+    assert long.looks - short.looks == pytest.approx(4 * containers.LOOK * price, rel=0.1)
+    assert (long.reads, long.writes, long.logs) == (short.reads, short.writes, short.logs)
+
+
+def test_containers_cost_less_from_where_both_cost_the_same() -> None:
+    template = deployed()
+    both = containers.side_by_side(40.0, sign_in(People(), 5_000, random()), template)
+    number = both["equal from, logins a day"] * 30 / money.MILLION
+    on_lambda = both["idle on Lambda"] + number * 40.0
+    assert sum(both["fixed"].values()) + number * both["dollars"] == pytest.approx(on_lambda)
+    assert both["p99"] <= TICK + LATENCY
+
+
+def test_processes_hold_as_long_as_they_do_by_default() -> None:
+    assert Settings.load({"RELAY_DATA": "/data"}).max_wait == containers.HOLD
+
+
 # All of it
 
 
@@ -265,6 +295,18 @@ def test_the_docs_have_the_models_figures() -> None:
     )
     assert float(told[1]) == pytest.approx(row["dollars"], rel=0.02)
     assert float(told[2]) == pytest.approx(money.by_redirect(template).total, rel=0.02)
+    both = containers.side_by_side(row["dollars"], sign_in(People(), 50_000, random()), template)
+    million, standing = re.findall(r"for \$([\d.]+) a (?:million\nlogins instead|month that)", page)
+    assert float(million) == pytest.approx(both["dollars"], rel=0.02)
+    assert float(standing) == pytest.approx(sum(both["fixed"].values()), rel=0.02)
+    rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", page, re.MULTILINE)
+    told_of = [[float(number.replace(",", "")) for number in line] for line in rows]
+    assert told_of == [pytest.approx([*one.values()], rel=0.05) for one in both["a month"]]
+    equal = re.search(r"up to some ([\d,]+) logins a day take Lambda", page)
+    assert equal
+    assert float(equal[1].replace(",", "")) == pytest.approx(
+        both["equal from, logins a day"], rel=0.05
+    )
     median = re.search(r"sign-in done ([\d.]+) seconds after pressing Allow", page)
     assert median
     assert float(median[1]) == pytest.approx(row["p50"], rel=0.1)

@@ -16,6 +16,7 @@ from opencode_relay.instances import Instance
 from benchmarks.soak.artifact import Artifact
 from benchmarks.soak.leaks import Secrets
 from benchmarks.soak.serve import Serve
+from benchmarks.soak.several import Several
 from benchmarks.soak.tally import CHANGED, FAULTS, LATE, LEAKED, LOST, PROMISES, READ, WRONG
 from tests.aws.ric import PYTHON
 from tests.aws.tap import EMULATOR
@@ -29,6 +30,7 @@ needs_aws = pytest.mark.skipif(
 MINUTE = {
     "serve": ["--seconds", "40", "--faults", "0.1", "--pause", "2"],
     "lambda": ["--target", "lambda", "--seconds", "20", "--faults", "0.3"],
+    "dynamodb": ["--target", "dynamodb", "--seconds", "20", "--faults", "0.3"],
 }
 # Short lives, each with several faults.
 QUICK = ["--seconds", "5", "--faults", "0.3", "--at-once", "300", "--pause", "1"]
@@ -52,12 +54,16 @@ def soak(directory: Path, *arguments: object) -> dict[str, Any]:
     return {**json.loads(result.read_text()), "status": done.returncode}
 
 
-@pytest.mark.parametrize("target", ["serve", pytest.param("lambda", marks=needs_aws)])
+@pytest.mark.parametrize(
+    "target",
+    ["serve", *(pytest.param(target, marks=needs_aws) for target in ("lambda", "dynamodb"))],
+)
 def test_a_minute_of_faults_breaks_no_promise(target: str, tmp_path: Path) -> None:
     result = soak(tmp_path, *MINUTE[target])
     assert result["failures"] == [], result["examples"]
     assert result["status"] == 0
-    assert set(result["faults"]) == (Artifact if target == "lambda" else Serve).faults
+    met = {"serve": Serve.faults, "lambda": Artifact.faults, "dynamodb": Several.faults}
+    assert set(result["faults"]) == met[target]
     assert min(result["faults"].values()) > 0
 
 

@@ -205,9 +205,25 @@ def test_an_issuer_with_a_path(hostile: Hostile, path: str) -> None:
     assert look(hostile)[PAGE].ok is True
 
 
-def test_an_issuer_of_another_name_is_told(hostile: Hostile) -> None:
-    hostile.answers[SERVER] = says(server_of(hostile, issuer="https://other.example"))
-    assert "calls itself https://other.example" in look(hostile)[PUBLISHED].seen
+@pytest.mark.parametrize("issuer", ["https://other.example", "{}/tenant", "{}//", None])
+def test_metadata_of_another_issuer_is_refused(hostile: Hostile, issuer: str | None) -> None:
+    """RFC 8414 section 3.3; the plugin refuses it, too."""
+    named = issuer and issuer.format(hostile.url)
+    hostile.answers[SERVER] = says(server_of(hostile, issuer=named))
+    found = look(hostile)
+    assert found[PUBLISHED].ok is False
+    assert f"asked as {hostile.url} and calls itself {named}: " in found[PUBLISHED].seen
+    assert "/register" not in hostile.asked
+
+
+@pytest.mark.parametrize("slashes", [("/", ""), ("", "/")])
+def test_a_slash_at_the_end_is_not_another_issuer(
+    hostile: Hostile, slashes: tuple[str, str]
+) -> None:
+    asked, named = (f"{hostile.url}{slash}" for slash in slashes)
+    hostile.answers[RESOURCE] = says(resource_of(hostile, authorization_servers=[asked]))
+    hostile.answers[SERVER] = says(server_of(hostile, issuer=named))
+    assert look(hostile)[PAGE].ok is True
 
 
 def test_a_server_without_oauth(hostile: Hostile) -> None:

@@ -92,7 +92,7 @@ def test_a_provider_that_opencode_lacks_is_told_of(
         ([WORK, WORK], "Two have the id 'work'"),
         ([{**WORK, "client_id": "x"}], "Entry 1: 'client_id' is unknown: known are id, issuer,"),
         ([{**WORK, "scope": ["openid"]}], "'scope' must be a text"),
-        ([WORK, {**WORK, "id": "openai"}], "Entry 2: 'openai' is one of opencode's own"),
+        ([WORK, {**WORK, "id": "openai"}], "Entry 2: 'openai' is taken by opencode"),
         ([{**WORK, "id": "Work "}], "'id' must be a provider's id in opencode.json"),
         ([{"id": "work", "clientId": "x"}], "'issuer' must be the https URL"),
         ([{**WORK, "issuer": "https://u@sso.example.com"}], "'issuer' must be the https URL"),

@@ -157,7 +157,7 @@ def test_a_link_in_place_of_the_entry_is_not_written_through(tmp_path: Path) -> 
 
 
 def enrol_first(home: Home) -> None:
-    _enrol_first(home, "workshop")
+    _enrol_first(home, home.first_key, "workshop", None)
 
 
 @pytest.fixture

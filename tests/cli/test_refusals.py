@@ -85,6 +85,20 @@ def test_a_name_that_tells_nothing_is_refused(data: Path, name: str) -> None:
     assert not (data / "instance.key").exists()
 
 
+def test_a_return_url_that_is_none_is_refused_without_a_word_about_names(data: Path) -> None:
+    told = refused("serve", "--port=0", "--data", data, "--return-url=http://opencode.example/cb")
+    assert "return URL" in told
+    assert "--name" not in told
+    assert not (data / "instance.key").exists()
+
+
+def test_a_key_that_cannot_be_kept_enrols_nobody(data: Path) -> None:
+    told = refused("serve", "--port=0", "--data", data, f"--key-file={data}/none/key")
+    assert f"{data}/none/key" in told
+    assert "--json" not in told
+    assert run_here("instances", "list", "--json", f"--data={data}").stdout == "[]\n"
+
+
 # The data directory
 
 

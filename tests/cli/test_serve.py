@@ -1,5 +1,6 @@
 """`serve`: its first start, its later ones, and how it ends."""
 
+import json
 import re
 import signal
 import socket
@@ -42,6 +43,31 @@ def test_the_first_start_keeps_the_first_instances_key(serve: MakeServed, data: 
     served = serve("--name=workshop")
     assert served.key.startswith("ocr_")
     assert f"“workshop”; its key is in {data / 'instance.key'}\n" in served.stdout
+    assert "instances rename" not in served.stdout
+
+
+def test_an_instance_that_nobody_named_can_be_renamed(serve: MakeServed, data: Path) -> None:
+    rename = f"instances rename {socket.gethostname()} NAME --data {data}` changes that."
+    assert rename in serve().stdout
+
+
+def test_the_first_instances_key_and_return_url_go_where_they_are_told(
+    serve: MakeServed, data: Path, tmp_path: Path
+) -> None:
+    key, url = tmp_path / "key", "https://opencode.example/auth/callback"
+    named = (f"--key-file={key}", f"--return-url={url}")
+    served = serve(*named)
+    assert mode(key) == 0o600
+    assert not (data / "instance.key").exists()
+    assert "Next, " not in served.stdout
+    Client(served, key.read_text().strip()).open()
+    listed = [json.loads(run_here("instances", "list", "--json", f"--data={data}").stdout)]
+    served.stop()
+    kept = key.read_text()
+    serve(*named)
+    listed.append(json.loads(run_here("instances", "list", "--json", f"--data={data}").stdout))
+    assert [one["return_urls"] for [one] in listed] == [[url], [url]]
+    assert key.read_text() == kept
 
 
 def test_it_says_how_to_connect_until_the_key_was_used(serve: MakeServed, data: Path) -> None:

@@ -50,7 +50,11 @@ def catching(relay: str, terminal: Path) -> Iterator[Catcher]:
 
 
 def chromium_with_extension(
-    browser: Browser, profile: Path, relay: str, beyond: Outside
+    browser: Browser,
+    profile: Path,
+    relay: str,
+    beyond: Outside,
+    names: str = "MAP *.test 127.0.0.1",
 ) -> BrowserContext:
     """Start another Chromium with the extension, and set the relay as a person does."""
     context = browser.browser_type.launch_persistent_context(
@@ -65,7 +69,7 @@ def chromium_with_extension(
             "--no-sandbox",
             f"--disable-extensions-except={EXTENSION}",
             f"--load-extension={EXTENSION}",
-            "--host-resolver-rules=MAP *.test 127.0.0.1",
+            f"--host-resolver-rules={names}",
         ],
     )
     page = context.new_page()

@@ -9,11 +9,13 @@
 //
 // Of one's own gateways and of GitLab the provider is another such process, at other addresses.
 //
-// Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list), FORM_ACTION: where the pages'
-// Content-Security-Policy lets a form, and every redirect after it, lead.
+// Settings: PORT, ISSUER, CLIENT_ID, REDIRECT_URIS (a JSON list), METADATA: the one path at which it
+// says what it is, FORM_ACTION: where the pages' Content-Security-Policy lets a form, and every
+// redirect after it, lead.
 import { Provider } from 'oidc-provider'
 
-const { PORT, ISSUER, CLIENT_ID, REDIRECT_URIS, FORM_ACTION } = process.env
+const { PORT, ISSUER, CLIENT_ID, REDIRECT_URIS, METADATA, FORM_ACTION } = process.env
+const OPENID = '/.well-known/openid-configuration'
 const OPENAI = 'https://api.openai.com/auth'
 
 const log = (event, fields) => console.log(JSON.stringify({ event, ...fields }))
@@ -64,6 +66,8 @@ const provider = new Provider(ISSUER, {
 provider.proxy = true
 
 provider.use(async (ctx, next) => {
+  if (ctx.path === METADATA) ctx.path = OPENID
+  else if (ctx.path === OPENID) ctx.throw(404)
   if (ctx.path === '/oauth/authorize') {
     const mode = ctx.cookies.get('response_mode')
     ctx.query = { ...ctx.query, prompt: 'consent', ...(mode && { response_mode: mode }) }

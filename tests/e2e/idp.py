@@ -46,6 +46,7 @@ def identity_provider(
     *,
     host: str = HOST,
     client_id: str = CLIENT_ID,
+    metadata: str = "/.well-known/openid-configuration",
 ) -> Iterator[Idp]:
     """Play ChatGPT, or whoever is at `host`."""
     log = home.with_suffix(".log")
@@ -55,11 +56,12 @@ def identity_provider(
             ["node", f"{HERE}/idp.mjs"],
             home=home,
             log=log,
-            ready=f"http://127.0.0.1:{port}/.well-known/openid-configuration",
+            ready=f"http://127.0.0.1:{port}{metadata}",
             env={
                 "PORT": str(port),
                 "ISSUER": issuer,
                 "CLIENT_ID": client_id,
+                "METADATA": metadata,
                 "REDIRECT_URIS": json.dumps(redirect_uris),
                 "FORM_ACTION": form_action,
             },

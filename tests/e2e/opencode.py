@@ -78,9 +78,16 @@ class Opencode:
         )
         return answer.is_success
 
-    def prompt(self, text: str, provider: str = "openai", model: str = str(MODEL["id"])) -> str:
+    def prompt(
+        self,
+        text: str,
+        provider: str = "openai",
+        model: str = str(MODEL["id"]),
+        directory: str = "",
+    ) -> str:
         """Ask the provider's model, and return what it says, or the error that opencode shows."""
-        with httpx.Client(base_url=self.url, timeout=120) as client:
+        where = {"directory": directory} if directory else {}
+        with httpx.Client(base_url=self.url, timeout=120, params=where) as client:
             session = client.post("/session", json={}).raise_for_status().json()["id"]
             asked = {
                 "model": {"providerID": provider, "modelID": model},

@@ -50,9 +50,14 @@ class Outside(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, certificate: "Certificate", hosts: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        certificate: "Certificate",
+        hosts: Mapping[str, int],
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         """`hosts`: the loopback port of what plays each of them."""
-        super().__init__(("127.0.0.1", 0), _Passing)
+        super().__init__(address, _Passing)
         self.certificate = certificate
         self.hosts = dict(hosts)
         self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -76,7 +81,7 @@ class Outside(ThreadingHTTPServer):
 
     @property
     def for_browsers(self) -> "ProxySettings":
-        return {"server": self.url, "bypass": f"{LOOPBACK},*.test"}
+        return {"server": self.url, "bypass": f"{LOOPBACK},*.test,*.local"}
 
     def get(self, url: str) -> httpx.Response:
         return httpx.get(url, proxy=self.url, verify=self.certificate.trusted)
@@ -150,8 +155,12 @@ class _Passing(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def outside(certificate: "Certificate", hosts: Mapping[str, int]) -> Iterator[Outside]:
-    with Outside(certificate, hosts) as proxy:
+def outside(
+    certificate: "Certificate",
+    hosts: Mapping[str, int],
+    address: tuple[str, int] = ("127.0.0.1", 0),
+) -> Iterator[Outside]:
+    with Outside(certificate, hosts, address) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
         yield proxy
         proxy.shutdown()

@@ -10,6 +10,8 @@ import pytest
 
 from .processes import wait_until
 
+DIALOG = slice(12, 68)  # the columns of opencode's, of 80
+
 
 class Terminal:
     """A tmux of its own."""
@@ -46,6 +48,13 @@ class Terminal:
         self.tmux("load-buffer", "-", text=text)
         self.tmux("paste-buffer", "-p")
         self.type("Enter")
+
+
+def link_in(window: str, begins: str) -> str:
+    """The link in opencode's dialog, of whose lines each is as wide as the dialog."""
+    lines = [line[DIALOG].strip() for line in window.splitlines()]
+    start = next(n for n, line in enumerate(lines) if line.startswith(begins))
+    return "".join(lines[start : lines.index("", start)])
 
 
 @contextmanager

@@ -14,9 +14,7 @@ from .opencode import QUIET, Opencode
 from .outcome import signed_in
 from .outside import Outside
 from .processes import OPENCODE, wait_until
-from .terminal import Terminal, terminal_at
-
-DIALOG = slice(12, 68)  # its columns, of 80
+from .terminal import Terminal, link_in, terminal_at
 
 
 @pytest.fixture
@@ -56,13 +54,6 @@ def connect(terminal: Terminal, instance: Opencode, idp: Idp, way: str, *, lines
     terminal.shows(ISSUER)
 
 
-def link_in(window: str) -> str:
-    """The dialog's link, of whose lines each is as wide as the dialog."""
-    lines = [line[DIALOG].strip() for line in window.splitlines()]
-    start = next(n for n, line in enumerate(lines) if line.startswith(ISSUER))
-    return "".join(lines[start : lines.index("", start)])
-
-
 def test_paste_into_a_terminal(
     meet: Meet, terminal: Terminal, locked_instance: Opencode, locked_idp: Idp
 ) -> None:
@@ -93,7 +84,7 @@ def test_input_and_title_are_in_a_window_of_80_by_24(
     terminal.shows("Authorization code")  # in the input, as long as it is empty
     assert PASTE in terminal.window()
 
-    terminal.paste(alice.reach_localhost(alice.open(link_in(terminal.window()))))
+    terminal.paste(alice.reach_localhost(alice.open(link_in(terminal.window(), ISSUER))))
     wait_until(locked_instance.account, "opencode has an account")
     signed_in(alice, locked_instance, locked_idp)
 

@@ -3,12 +3,10 @@
 tests/e2e signs in behind the very same files.
 """
 
-import ipaddress
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with moto
@@ -16,19 +14,7 @@ import yaml  # type: ignore[import-untyped]  # comes with moto
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 CADDYFILE = (INFRA / "reverse-proxy" / "Caddyfile").read_text()
-COMPOSE = (INFRA / "compose.yaml").read_text()
 NAME = "opencode.example.com"
-
-
-@pytest.fixture
-def compose() -> dict[str, Any]:
-    """What Compose reads, once the variables are filled in."""
-    filled = re.sub(
-        r"\$\{(\w+):\?\}", lambda found: {"OPENCODE_NAME": NAME}.get(found[1], "x"), COMPOSE
-    )
-    assert "$" not in filled
-    read: dict[str, Any] = yaml.safe_load(filled)
-    return read
 
 
 def run(home: Path, program: str, *arguments: str) -> None:
@@ -79,39 +65,3 @@ def test_traefik_has_the_same_two_paths_and_strips_the_password() -> None:
     assert http["middlewares"][middleware]["headers"]["customRequestHeaders"] == {
         "Authorization": ""
     }
-
-
-def test_compose_file_says_that_it_was_not_run() -> None:
-    assert "NOT RUN YET" in COMPOSE[:300]
-
-
-def test_only_caddy_can_be_reached_from_outside(compose: dict[str, Any]) -> None:
-    services = compose["services"]
-    assert [name for name, one in services.items() if "ports" in one] == ["caddy"]
-    assert all("network_mode" not in one for one in services.values())
-
-
-def test_caddy_of_the_compose_file_is_the_one_that_is_tested(
-    compose: dict[str, Any], tmp_path: Path
-) -> None:
-    content = compose["configs"]["caddyfile"]["content"]
-    caddy_takes(tmp_path, content)
-    shipped = CADDYFILE.replace("127.0.0.1", "opencode")
-    assert directives(content) == directives(shipped)
-
-
-def directives(caddyfile: str) -> list[str]:
-    return [line for one in caddyfile.splitlines() if (line := one.split("#")[0].strip())]
-
-
-def test_plugin_of_the_compose_file_knows_its_settings(compose: dict[str, Any]) -> None:
-    settings = (ROOT / "plugin" / "src" / "settings.ts").read_text()
-    given = compose["services"]["opencode"]["environment"]
-    names = re.findall(r'variable\("(\w+)"\)', settings)
-    known = {f"OPENCODE_RELAY_{name}" for name in names} | {"OPENCODE_PUBLIC_URL"}
-    assert "OPENCODE_PUBLIC_URL" in settings
-    assert set(given) - known == {"OPENCODE_SERVER_PASSWORD"}
-    assert given["OPENCODE_PUBLIC_URL"] == f"https://{NAME}"
-    host, port = given["OPENCODE_RELAY_LISTEN"].split(":")
-    assert ipaddress.ip_address(host).is_unspecified
-    assert f"opencode:{port}" in compose["configs"]["caddyfile"]["content"]

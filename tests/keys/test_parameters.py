@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.parameters import KeyParameters
-from opencode_relay.keys.ring import MAX_AGE
+from opencode_relay.keys.ring import MAX_AGE, Ring
 
 from tests.support.clock import START, Clock
 
@@ -33,8 +33,17 @@ class ParameterStore:
         known = [name for name in Names if name in self.values]
         return {"Parameters": [{"Name": n, "Value": self.values[n]} for n in known]}
 
-    def put_parameter(self, *, Name: str, Value: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def put_parameter(
+        self,
+        *,
+        Name: str,  # noqa: N803
+        Value: str,  # noqa: N803
+        Overwrite: bool,  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
         self._turn("PutParameter")
+        if Name in self.values and not Overwrite:
+            raise ClientError({"Error": {"Code": "ParameterAlreadyExists"}}, "PutParameter")
         self.written.append(Name.rpartition("/")[2])
         self.values[Name] = Value
         return {}
@@ -127,3 +136,28 @@ def test_keys_that_are_not_due_are_not_written(
     clock.advance(MAX_AGE)
     assert keys.rotate_if_due()
     assert {len(json.loads(value)) for value in store.values.values()} == {2}
+
+
+def test_the_daily_look_makes_what_is_missing(store: ParameterStore, keys: KeyParameters) -> None:
+    assert keys.rotate_if_due()
+    assert not keys.rotate_if_due()
+    del store.values[f"{PATH}/state"]
+    assert keys.rotate_if_due()
+    assert keys.load().in_use(Purpose.STATE, START)
+
+
+def test_of_two_that_make_the_first_keys_one_fails(
+    store: ParameterStore, keys: KeyParameters, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For they are used at once: what was made with those of the other would be worth nothing."""
+    completed = Ring.completed
+
+    def overtaken(ring: Ring, now: float) -> Ring:
+        monkeypatch.undo()
+        assert KeyParameters(store, PATH, clock).make()
+        return completed(ring, now)
+
+    monkeypatch.setattr(Ring, "completed", overtaken)
+    with pytest.raises(StoreUnavailable, match="ParameterAlreadyExists"):
+        keys.make()
+    assert len(store.written) == len(Purpose)

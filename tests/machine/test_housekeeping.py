@@ -14,13 +14,13 @@ from opencode_relay.keys.held import LOOK_AGAIN, Keys
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.ring import MAX_AGE
 from opencode_relay.login import Status, finish
-from opencode_relay.machine import housekeeping
+from opencode_relay.machine import chores as chore
+from opencode_relay.machine.chores import TICK
+from opencode_relay.machine.descriptors import SAY_AGAIN
 from opencode_relay.machine.housekeeping import (
     HELD_UP,
     ROTATE,
-    SAY_AGAIN,
     SWEEP,
-    TICK,
     Housekeeping,
 )
 from opencode_relay.relay import Relay
@@ -186,7 +186,7 @@ def test_changes_of_others_are_taken_up_within_two_seconds() -> None:
 async def test_a_fault_is_logged_and_the_chores_go_on(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(housekeeping, "TICK", 0)
+    monkeypatch.setattr(chore, "TICK", 0)
     good = house.keyfile.path.read_text()
     house.keyfile.path.write_text("damaged")
     with caplog.at_level(logging.ERROR):
@@ -203,7 +203,7 @@ async def test_a_fault_is_logged_and_the_chores_go_on(
 async def test_a_fault_that_nobody_foresaw_is_told_and_the_chores_go_on(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(housekeeping, "TICK", 0)
+    monkeypatch.setattr(chore, "TICK", 0)
     faults = [RuntimeError("the-secret")]
 
     def broken_once() -> None:

@@ -1,4 +1,4 @@
-"""DynamoDB's transactions, where another writer comes between a read and the write."""
+"""DynamoDB's transactions, where another writer comes between a read and the write; its batches."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -144,3 +144,13 @@ async def test_a_login_that_ends_meanwhile_is_not_counted(
 
     store.between = end
     assert await store.cancel_all(NOW) == []
+
+
+async def test_what_is_settled_is_told_of_many_logins(store: Overtaken) -> None:
+    logins = [a_login(status=status) for status in [*Status, *[Status.PENDING] * 100]]
+    for login in logins:
+        await store.create(login)
+    ids = [one.id for one in logins]
+    settled = {one.id for one in logins if one.status not in {Status.PENDING, Status.HELD}}
+    assert set(await store.settled([*ids, "n" * 24])) == settled
+    assert await store.settled([]) == []

@@ -89,14 +89,15 @@ def until(look: Callable[[], Any], what: str) -> Any:
 
 
 class Served:
-    """A `serve` process. `logs` is where its output is kept."""
+    """A `serve` process. `logs` is where its output is kept; without `data` it shares tables."""
 
-    def __init__(self, data: Path, logs: Path, *args: object, **env: str) -> None:
-        self.data = data
+    def __init__(self, data: Path | None, logs: Path, *args: object, **env: str) -> None:
+        self._data = data
+        where = () if data is None else ("--data", str(data))
         self._out, self._err = logs / "stdout", logs / "stderr"
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", "--data", str(data), *map(str, args)],
+                [*COMMAND, "serve", "--port", "0", *where, *map(str, args)],
                 env=environment(**env),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -122,6 +123,11 @@ class Served:
             return httpx.Client(base_url=self.url, timeout=PATIENCE)
         transport = httpx.HTTPTransport(uds=self.url.removeprefix("unix:"))
         return httpx.Client(transport=transport, base_url="http://relay", timeout=PATIENCE)
+
+    @property
+    def data(self) -> Path:
+        assert self._data
+        return self._data
 
     @property
     def stdout(self) -> str:

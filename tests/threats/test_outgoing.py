@@ -56,6 +56,7 @@ class TestAServerElsewhereUsesWhoLooksAtIt:
         said = {
             "resource": f"{PUBLIC}/mcp",
             "authorization_servers": [PUBLIC],
+            "issuer": PUBLIC,
             "authorization_endpoint": f"{PUBLIC}/authorize",
             "token_endpoint": f"{PUBLIC}/token",
             "registration_endpoint": f"{PUBLIC}/register",
@@ -97,6 +98,12 @@ class TestAServerElsewhereUsesWhoLooksAtIt:
     def test_it_sends_nothing_on_to_others(self, path: str) -> None:
         asked = self.asked(**{path: "https://elsewhere.example/"})
         assert {request.url.host for request in asked} == {"mcp.example"}
+
+    def test_it_believes_nobody_who_has_another_name(self) -> None:
+        """RFC 8414 section 3.3."""
+        asked = self.asked(issuer="https://other.example")
+        assert "/register" not in {request.url.path for request in asked}
+        assert "/register" in {request.url.path for request in self.asked(issuer=f"{PUBLIC}/")}
 
     def test_a_clients_token_goes_to_who_gave_it(self) -> None:
         asked = self.asked(registration_client_uri="https://elsewhere.example/c")

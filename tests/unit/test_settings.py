@@ -11,6 +11,10 @@ ISSUED = '[{"issuer":"https://idp.example","client_id":"x"}]'
 NAMES = [
     "RELAY_PUBLIC_URL",
     "RELAY_DATA",
+    "RELAY_STORE",
+    "RELAY_LOGINS_TABLE",
+    "RELAY_INSTANCES_TABLE",
+    "RELAY_KEYS_PATH",
     "RELAY_ENROLMENT",
     "RELAY_CONFIRMATION",
     "RELAY_LOGIN_LIFETIME",
@@ -33,6 +37,10 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == Settings(
         public_url="",
         data=Path("/data/opencode-relay"),
+        store="sqlite",
+        logins_table="",
+        instances_table="",
+        keys_path="",
         enrolment="closed",
         confirmation=Confirmation.PAIRING_CODE,
         login_lifetime=600,
@@ -55,11 +63,23 @@ def test_without_xdg_the_data_is_in_the_home(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings.load({}).data == Path("/home/ana/.local/share/opencode-relay")
 
 
+def test_only_who_keeps_data_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: Path) -> Path:
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    assert Settings.load({"RELAY_STORE": "dynamodb"}).store == "dynamodb"
+    with pytest.raises(ConfigError, match="RELAY_DATA"):
+        Settings.load({})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
         ("public_url", "https://relay.example", "https://relay.example"),
         ("data", "/srv/relay", Path("/srv/relay")),
+        ("store", "dynamodb", "dynamodb"),
         ("enrolment", "open", "open"),
         ("confirmation", "completion_code", Confirmation.COMPLETION_CODE),
         ("login_lifetime", "60", 60),
@@ -90,6 +110,7 @@ def test_a_setting_is_read_from_the_environment(name: str, text: str, value: obj
     [
         ("public_url", "http://relay.example"),
         ("public_url", "relay.example"),
+        ("store", "DynamoDB"),
         ("enrolment", "Open"),
         ("confirmation", "none"),
         ("login_lifetime", "59"),

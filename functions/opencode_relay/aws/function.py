@@ -24,11 +24,10 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.config import Config
 from mangum import Mangum
 
 import opencode_relay.web.app  # noqa: F401  # every function needs it: here, while gc is off
-from opencode_relay import __version__
+from opencode_relay.amazon import CONFIG
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.events import Events
 from opencode_relay.keys.held import Keys
@@ -48,21 +47,12 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 _LOG = logging.getLogger("opencode_relay")
-# Quick failures: a function has 30 s, and a client that is told 503 tries again.
-_CLIENT = Config(
-    connect_timeout=1,
-    read_timeout=1,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    # botocore's own is put together anew for each request, a tenth of the request's CPU.
-    user_agent=f"opencode-relay/{__version__}",
-)
-
 _SESSION = boto3.Session()  # one, for it reads botocore's data
 
 
 def client(service: str) -> Any:
     """Make a low-level client."""
-    return _SESSION.client(service, config=_CLIENT)
+    return _SESSION.client(service, config=CONFIG)
 
 
 def _refused(status: int, sentence: str, **more: str) -> Event:

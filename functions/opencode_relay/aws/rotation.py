@@ -47,8 +47,7 @@ def _tend(parameters: KeyParameters) -> None:
     """Raises where it fails, and so counts as an error, for the alarm."""
     metrics = EMFMetrics()
     try:
-        made = parameters.make()
-        if parameters.rotate_if_due() or made:
+        if parameters.rotate_if_due():
             Events(metrics).tell("keys_rotated")
     except StoreUnavailable:
         raise

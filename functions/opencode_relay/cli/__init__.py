@@ -17,7 +17,7 @@ from .shown import as_text
 
 COMMANDS = (
     *("serve", "connect", "status", "disconnect"),
-    *("demo", "doctor", "catch", "instances", "keys"),
+    *("demo", "doctor", "healthy", "catch", "instances", "keys"),
 )
 
 

@@ -17,10 +17,13 @@ from .folder import Folder
 LIKE = '[{"id": "work", "issuer": "https://sso.example.com", "clientId": "opencode"}]'
 MEMBERS = ("id", "issuer", "clientId", "scope", "name")
 MOST = 8
-# Whose tokens opencode sends to hosts of its own choice.
+# Which opencode signs in to, or asks in a way of its own; and the plugin's own line.
 OPENCODES_OWN = {
-    *("azure", "cloudflare-ai-gateway", "cloudflare-workers-ai", "digitalocean"),
-    *("github-copilot", "gitlab", "openai", "poe", "snowflake-cortex", "xai"),
+    *("amazon-bedrock", "anthropic", "azure", "azure-cognitive-services", "cerebras"),
+    *("cloudflare-ai-gateway", "cloudflare-workers-ai", "digitalocean", "github-copilot"),
+    *("gitlab", "google-vertex", "google-vertex-anthropic", "kilo", "llmgateway"),
+    *("mcp-servers", "meta", "nvidia", "openai", "opencode", "openrouter", "poe"),
+    *("sap-ai-core", "snowflake-cortex", "vercel", "xai", "zenmux"),
 }
 _FORMS = {
     "id": (re.compile(r"[a-z\d][a-z\d._-]{0,63}"), "be a provider's id in opencode.json"),
@@ -71,8 +74,8 @@ def _wrong(entry: dict[str, object]) -> str | None:
             return f"{name!r} must {must}"
     if text["id"] in OPENCODES_OWN:
         return (
-            f"{text['id']!r} is one of opencode's own, which sends its tokens to another host: "
-            "give the provider in opencode.json an id of its own, such as 'work'"
+            f"{text['id']!r} is taken by opencode, or by the plugin, for something else: give the "
+            "provider in opencode.json an id of its own, such as 'work'"
         )
     if not addresses.secure(text["issuer"]):
         return "'issuer' must be https; http is for loopback only"

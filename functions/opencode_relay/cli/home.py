@@ -24,6 +24,7 @@ Data = Annotated[
 StackName = Annotated[
     str | None, typer.Option("--stack", help="A relay on AWS instead: its stack's name.")
 ]
+_WHERE = ("DATA", "STORE", "LOGINS_TABLE", "INSTANCES_TABLE", "KEYS_PATH")
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -66,13 +67,23 @@ class Home:
         return (self._url.read_text("utf-8") or None) if self._url.exists() else None
 
 
+def shared_of(data: str | None, stack: str | None, settings: Settings) -> Stack | None:
+    """Open the relay on AWS that `--stack` or else `settings` name, if they do."""
+    if settings.store == "sqlite":
+        return None
+    if data is not None:
+        other = "--stack" if stack else "RELAY_STORE=dynamodb"
+        raise ConfigError(f"--data and {other} name two relays: give one of them.")
+    return Stack(stack, settings)
+
+
 def relay_of(data: str | None, stack: str | None) -> Home | Stack:
-    """Open the relay that `--stack`, `--data`, RELAY_DATA or the default names."""
-    if stack is not None:
-        if data is not None:
-            raise ConfigError("--data and --stack name two relays: give one of them.")
-        return Stack(stack)
-    home = Home(Settings.load({"RELAY_DATA": os.environ.get("RELAY_DATA", "")}, data=data).data)
+    """Open the relay that `--stack`, `--data`, the environment or the default names."""
+    given = {f"RELAY_{name}": os.environ.get(f"RELAY_{name}", "") for name in _WHERE}
+    settings = Settings.load(given, data=data, store="dynamodb" if stack else None)
+    if shared := shared_of(data, stack, settings):
+        return shared
+    home = Home(settings.data)
     for path, mode in home.repaired.items():
         print(f"Others could use {path} (its mode was {mode}): it is 0600 now.", file=sys.stderr)
     return home

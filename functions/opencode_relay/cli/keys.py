@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from opencode_relay.admission import end_all
+from opencode_relay.errors import ConfigError
 from opencode_relay.keys.ring import Ring
 
 from .home import AsJSON, Data, StackName, relay_of
@@ -30,12 +31,22 @@ def rotate(
         bool,
         typer.Option("--now", help="For a leaked key: drop all keys at once, ending open logins."),
     ] = False,
+    due: Annotated[
+        bool,
+        typer.Option("--due", help="Only where they are 90 days old; make those that are missing."),
+    ] = False,
     data: Data = None,
     stack: StackName = None,
     as_json: AsJSON = False,
 ) -> None:
     """Make new keys; they are used in 15 minutes, when everybody knows them."""
+    if now and due:
+        raise ConfigError("--now and --due contradict each other: give one of them.")
     home = relay_of(data, stack)
+    if due:
+        home.keys.rotate_if_due()
+        _show(home.keys.load(), as_json)
+        return
     if not now:
         _show(home.keys.rotate(), as_json)
         return

@@ -19,6 +19,7 @@ from opencode_relay.errors import ConfigError, Refused
 from opencode_relay.events import Events, log_to_stderr
 from opencode_relay.instances import Instance, instance_id_of
 from opencode_relay.keys.held import Keys
+from opencode_relay.machine.chores import Chores
 from opencode_relay.machine.housekeeping import Housekeeping
 from opencode_relay.machine.listener import address, listening
 from opencode_relay.machine.server import run
@@ -26,7 +27,8 @@ from opencode_relay.relay import Relay
 from opencode_relay.secret import Secret
 from opencode_relay.settings import Settings
 
-from .home import Data, Home
+from .home import Data, Home, StackName, shared_of
+from .stack import Stack
 
 EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
 
@@ -37,6 +39,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
     data: Data = None,
+    stack: StackName = None,
     public_url: Annotated[
         str | None,
         typer.Option(help="The relay's own origin, as browsers and instances reach it."),
@@ -47,9 +50,19 @@ def serve(
     name: Annotated[
         str | None, typer.Option(help="Name of the first instance; else this host's name.")
     ] = None,
+    return_url: Annotated[
+        str | None, typer.Option(help="Where the first instance takes signed redirects.")
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the first instance's key goes; else into --data."),
+    ] = None,
 ) -> None:
     """Run the relay on this machine."""
-    config = Settings.load(os.environ, data=data, public_url=public_url, enrolment=enrolment)
+    store = "dynamodb" if stack else None
+    config = Settings.load(
+        os.environ, data=data, store=store, public_url=public_url, enrolment=enrolment
+    )
     with listening(host, port) as listener:
         if not config.public_url:
             config = replace(config, public_url=_loopback_url(listener, host))
@@ -58,26 +71,54 @@ def serve(
             logging.getLogger("opencode_relay").warning(
                 "setting_unknown", extra={"fields": {"name": unknown}}
             )
-        home = Home(config.data, make=True)
-        for path, mode in home.repaired.items():
-            logging.getLogger("opencode_relay").warning(
-                "mode_repaired", extra={"fields": {"file": str(path), "mode": mode}}
-            )
-        keys = Keys(home.keys.load)
-        keys.refresh()
-        _enrol_first(home, name)
-        home.remember_url(config.public_url)
         events = Events()
-        relay = Relay(config, home.store, keys, events=events)
+        home = None
+        if others := shared_of(data, stack, config):
+            relay, chores = _beside(others, config, events)
+        else:
+            home = Home(config.data, make=True)
+            relay, chores = _alone(home, config, events)
+            _enrol_first(home, key_file or home.first_key, name, return_url)
         stop_metrics = _serve_metrics(relay, events, config.metrics_port)
         print(f"opencode-relay {__version__} listens on {address(listener)}", flush=True)
         print(f"Its URL is {config.public_url}", flush=True)
-        _say_next(home, config.public_url)
+        if home and not key_file:
+            _say_next(home, config.public_url)
         try:
-            run(relay, Housekeeping(relay, home.store, home.keys), listener)
+            run(relay, chores, listener)
         finally:
             stop_metrics()
-            home.store.close()
+            if home:
+                home.store.close()
+
+
+def _alone(home: Home, config: Settings, events: Events) -> tuple[Relay, Chores]:
+    for path, mode in home.repaired.items():
+        logging.getLogger("opencode_relay").warning(
+            "mode_repaired", extra={"fields": {"file": str(path), "mode": mode}}
+        )
+    keys = Keys(home.keys.load)
+    keys.refresh()
+    home.remember_url(config.public_url)
+    relay = Relay(config, home.store, keys, events=events)
+    return relay, Housekeeping(relay, home.store, home.keys)
+
+
+def _beside(others: Stack, config: Settings, events: Events) -> tuple[Relay, Chores]:
+    """Raises StoreUnavailable where it could not serve: nobody is to be sent to it then."""
+    # Who serves alone need not have what it takes.
+    from opencode_relay.machine.shared import FetchedKeys, SharedHousekeeping  # noqa: PLC0415
+
+    store, keys = others.store, FetchedKeys(others.keys.load)
+
+    async def read_both_tables() -> None:
+        await store.check()
+        await store.get_instance("-")
+
+    keys.refresh()
+    asyncio.run(read_both_tables())
+    relay = Relay(config, store, keys, events=events)
+    return relay, SharedHousekeeping(relay, store, keys)
 
 
 def _loopback_url(listener: socket.socket, host: str) -> str:
@@ -106,13 +147,13 @@ def _serve_metrics(relay: Relay, events: Events, port: int) -> Callable[[], None
         ) from None
 
 
-def _enrol_first(home: Home, name: str | None) -> None:
+def _enrol_first(home: Home, path: Path, name: str | None, return_url: str | None) -> None:
     """On the first start, enrol an instance and keep its key where its opencode can read it."""
-    path = home.first_key
     if path.exists() or asyncio.run(home.store.list_instances()):
         return
+    urls = [addresses.return_url(return_url)] if return_url else []
     try:
-        instance, key = Instance.enrol(name or socket.gethostname(), [], time.time())
+        instance, key = Instance.enrol(name or socket.gethostname(), urls, time.time())
     except ConfigError as wrong:
         raise ConfigError(f"{wrong} Give the first instance a name with --name.") from None
     # Written before it is enrolled: a key that nobody could keep would be of no use.
@@ -124,8 +165,9 @@ def _enrol_first(home: Home, name: str | None) -> None:
         path.unlink()
         return
     print(f"Enrolled the first instance, “{instance.name}”; its key is in {path}")
-    rename = program.command("instances", "rename", instance.name, "NAME", *home.named)
-    print(f"The relay's pages call it so: {rename} changes that.")
+    if not name:
+        rename = program.command("instances", "rename", instance.name, "NAME", *home.named)
+        print(f"The relay's pages call it so, by this machine's name: {rename} changes that.")
 
 
 def _say_next(home: Home, public_url: str) -> None:

@@ -1,36 +1,51 @@
-"""A relay on AWS, found by its stack's name: its tables and the path of its keys."""
+"""A relay on AWS: its tables and its keys, by the names of a stack's outputs or of settings."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from opencode_relay.errors import ConfigError
+from opencode_relay.settings import Settings
 
-_OUTPUTS = ("LoginsTable", "InstancesTable", "KeysPath")
+_OUTPUTS = {
+    "LoginsTable": "logins_table",
+    "InstancesTable": "instances_table",
+    "KeysPath": "keys_path",
+}
 
 
 class Stack:
-    """Opens what the stack's outputs name, with the caller's own AWS credentials.
+    """Opens what `settings` name, with the caller's own AWS credentials and region.
 
-    Raises ConfigError with a sentence.
+    `name` is that of a CloudFormation stack whose outputs name them instead. Raises ConfigError
+    with a sentence.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str | None, settings: Settings) -> None:
+        self.named = ("--stack", name) if name else ()
+        self.url: str | None = settings.public_url or None
         try:
             import boto3  # noqa: PLC0415  # an extra: most relays run without AWS
             from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
+            from opencode_relay.amazon import CONFIG, why  # noqa: PLC0415
             from opencode_relay.keys.parameters import KeyParameters  # noqa: PLC0415
             from opencode_relay.stores.dynamodb import DynamoDBStore  # noqa: PLC0415
         except ImportError:
             raise ConfigError(
-                "--stack needs the extra “aws”: `uv sync --extra aws` in a clone, elsewhere "
+                "A relay on AWS needs the extra “aws”: `uv sync --extra aws` in a clone, elsewhere "
                 "`pip install 'opencode-relay[aws]'`."
             ) from None
         try:
             session = boto3.Session()
-            found = session.client("cloudformation").describe_stacks(StackName=name)
-            database, ssm = session.client("dynamodb"), session.client("ssm")
+            if name:
+                outputs = _outputs(session, name)
+                self.url = outputs.get("RelayUrl")
+                names = {setting: outputs[one] for one, setting in _OUTPUTS.items()}
+            else:
+                names = {setting: getattr(settings, setting) for setting in _OUTPUTS.values()}
+            database = session.client("dynamodb", config=CONFIG)
+            ssm = session.client("ssm", config=CONFIG)
         except ClientError as wrong:
             code = wrong.response["Error"]["Code"]
             raise ConfigError(
@@ -38,15 +53,22 @@ class Stack:
                 "credentials and this machine's clock."
             ) from None
         except BotoCoreError as wrong:
-            raise ConfigError(f"AWS cannot be reached: {wrong}.") from None
-        outputs: dict[str, Any] = {
-            one["OutputKey"]: one["OutputValue"] for one in found["Stacks"][0].get("Outputs", [])
-        }
-        if not set(_OUTPUTS) <= set(outputs):
-            raise ConfigError(f"The stack {name!r} is no opencode-relay: its outputs name no keys.")
-        self.named = ("--stack", name)
-        self.url: str | None = outputs.get("RelayUrl")
+            raise ConfigError(f"AWS cannot be asked: {why(wrong)}.") from None
+        missing = [f"RELAY_{setting.upper()}" for setting in names if not names[setting]]
+        if missing:
+            raise ConfigError(
+                f"RELAY_STORE=dynamodb needs {', '.join(missing)} too, or --stack instead of all."
+            )
         self.store = DynamoDBStore(
-            database, logins=outputs["LoginsTable"], instances=outputs["InstancesTable"]
+            database, logins=names["logins_table"], instances=names["instances_table"]
         )
-        self.keys = KeyParameters(ssm, outputs["KeysPath"])
+        self.keys = KeyParameters(ssm, names["keys_path"])
+
+
+def _outputs(session: Any, name: str) -> dict[str, str]:
+    found = session.client("cloudformation").describe_stacks(StackName=name)
+    given = found["Stacks"][0].get("Outputs", [])
+    outputs = {one["OutputKey"]: str(one["OutputValue"]) for one in given}
+    if not set(_OUTPUTS) <= set(outputs):
+        raise ConfigError(f"The stack {name!r} is no opencode-relay: its outputs name no keys.")
+    return outputs

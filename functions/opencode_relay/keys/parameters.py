@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from opencode_relay import program
+from opencode_relay.amazon import translated
 from opencode_relay.errors import StoreUnavailable
 
 from .key import Key, Purpose
@@ -37,7 +37,8 @@ class KeyParameters:
         if {key.purpose for key in ring.keys} != set(purposes):
             raise StoreUnavailable(
                 f"The keys are not all there under {self._path}: the stack's RotateKeysFunction "
-                "adds what is missing, daily and whenever it is invoked."
+                "adds what is missing, daily and whenever it is invoked; without a stack "
+                f"{program.command('keys', 'rotate', '--due')} does."
             )
         return ring
 
@@ -54,9 +55,9 @@ class KeyParameters:
         return ring
 
     def rotate_if_due(self) -> bool:
-        """Rotate when the keys are `MAX_AGE` old; drop outlived ones. Says if it rotated."""
-        ring = self.load()
-        tended = ring.tended(self._clock())
+        """Make what is missing, rotate at `MAX_AGE`, drop outlived keys. Says if any is new."""
+        ring, now = self._read(tuple(Purpose)), self._clock()
+        tended = ring.completed(now - BACKDATED).tended(now)
         self._save(tended, ring)
         return not set(tended.keys) <= set(ring.keys)
 
@@ -100,18 +101,13 @@ class KeyParameters:
                 Name=f"{self._path}/{purpose}",
                 Value=json.dumps([key.row() for key in keys]),
                 Type="SecureString",
-                Overwrite=True,
+                # Of two that make the first keys, which are used at once, one fails.
+                Overwrite=not (before and not before.of(purpose)),
             )
 
     def _call(self, method: str, **request: Any) -> dict[str, Any]:
-        try:
+        with translated("Parameter Store"):
             done: dict[str, Any] = getattr(self._ssm, method)(**request)
-        except ClientError as wrong:
-            code = wrong.response["Error"]["Code"]
-            raise StoreUnavailable(f"Parameter Store refuses: {code}.") from None
-        except BotoCoreError as wrong:
-            kind = type(wrong).__name__
-            raise StoreUnavailable(f"Parameter Store cannot be reached: {kind}.") from None
         return done
 
 

@@ -67,8 +67,11 @@ class Ring:
 
     def tended(self, now: float) -> Ring:
         """Rotate where a purpose's newest key is `MAX_AGE` old; else drop what is outlived."""
-        newest = (max(k.used_from for k in self.keys if k.purpose is p) for p in Purpose)
-        return self.rotated(now) if min(newest) + MAX_AGE <= now else self.pruned(now)
+        return self.rotated(now) if self.age(now) >= MAX_AGE else self.pruned(now)
+
+    def age(self, now: float) -> float:
+        """Return the seconds since the keys were last rotated, of the purpose that was first."""
+        return now - min(max(key.used_from for key in self.of(purpose)) for purpose in Purpose)
 
     def jwks(self) -> dict[str, Any]:
         return {"keys": [k.public_jwk() for k in self.keys if k.purpose is Purpose.RESPONSE]}

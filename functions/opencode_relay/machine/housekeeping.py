@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
-from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.file import KeyFile
 from opencode_relay.relay import Relay
 from opencode_relay.stores.sqlite import SQLiteStore
 
-from . import descriptors
+from .chores import again_and_again
+from .descriptors import Watch
 
-TICK = 1  # seconds: what another process changed is taken up, what is erased is gone, within two
 SWEEP = 10  # ticks between two erasures of what has expired
 HELD_UP = 60  # ticks between two complaints that what was erased is still in the log
 ROTATE = 3600  # ticks between two looks at the keys' age
-SAY_AGAIN = 60  # ticks at least between two lines that descriptors have run out
 
 
 class Housekeeping:
@@ -30,24 +27,18 @@ class Housekeeping:
         self._keys_at = 0
         self._ticks = 0
         self._held_up = 0
-        self._may_say = 0
+        self._descriptors = Watch(relay.events)
 
     async def run(self) -> None:
-        while True:
-            try:
-                self.tick()
-            except StoreUnavailable as wrong:
-                self._relay.events.tell("chores_failed", level=logging.ERROR, detail=str(wrong))
-            except Exception as wrong:  # noqa: BLE001  # one that ends the chores would do so unheard
-                self._relay.events.tell("unhandled_exception", level=logging.ERROR, wrong=wrong)
-            await asyncio.sleep(TICK)
+        async def tick() -> None:
+            self.tick()
+
+        await again_and_again(tick, self._relay.events)
 
     def tick(self) -> None:
         """Raises StoreUnavailable; the next tick tries again."""
         ticks, self._ticks = self._ticks, self._ticks + 1
-        if ticks >= self._may_say and descriptors.exhausted():
-            self._may_say = ticks + SAY_AGAIN
-            self._say_no_descriptors()
+        self._descriptors.look()
         writes = self._store.foreign_writes()
         if writes != self._writes:
             self._writes = writes
@@ -69,11 +60,3 @@ class Housekeeping:
         if self._held_up and self._held_up % HELD_UP == 0:
             detail = "Another program keeps relay.db open for reading: end it."
             self._relay.events.tell("erasure_held_up", level=logging.WARNING, detail=detail)
-
-    def _say_no_descriptors(self) -> None:
-        detail = (
-            f"Of {descriptors.limit()} file descriptors only the reserve is left: new connections "
-            "are closed unanswered until some end. `ulimit -Hn`, or LimitNOFILE of systemd, allows "
-            "more."
-        )
-        self._relay.events.tell("descriptors_exhausted", level=logging.ERROR, detail=detail)

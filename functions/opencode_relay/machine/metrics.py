@@ -24,6 +24,7 @@ EVENTS = {
     "key_refused": ("",),
     "rate_limited": ("open", "key", "pairing", "held"),
     "keys_rotated": ("",),
+    "keys_overdue": ("",),
     "proxy_not_trusted": ("",),
     "unhandled_exception": ("",),
     "store_unavailable": ("",),

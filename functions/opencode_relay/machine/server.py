@@ -18,7 +18,7 @@ from opencode_relay.settings import UNIX_PEER
 from opencode_relay.web.app import make_app
 
 from . import descriptors
-from .housekeeping import Housekeeping
+from .chores import Chores
 from .proxies import behind
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
@@ -170,7 +170,7 @@ class _Server(uvicorn.Server):
             self.loop.call_soon_threadsafe(self._relay.bells.close)
 
 
-def run(relay: Relay, chores: Housekeeping, listener: socket.socket) -> None:
+def run(relay: Relay, chores: Chores, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
     config = uvicorn.Config(

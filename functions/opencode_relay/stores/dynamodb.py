@@ -9,33 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from opencode_relay.errors import NameTaken, StoreUnavailable
+from opencode_relay.amazon import THREADS, translated
+from opencode_relay.errors import NameTaken
 from opencode_relay.instances import Instance
 from opencode_relay.login import MAX_TRIES, OPEN, REMEMBERED, Change, Login, Status, cancel
 
 from .items import Item, instance_item, instance_of, item_of, key_of, login_item, login_of
 
 Result = TypeVar("Result")
+_UNSETTLED = {Status.PENDING, Status.HELD}
 _COUNTED = 120  # seconds that a minute's counter is kept
 _THERE = "#status = :when AND expires_at > :now"
+_BATCH = 100  # keys that DynamoDB takes at a time
 # Seconds until DynamoDB counts as out of reach, retries included: the longest wait and one more
 # read end before API Gateway cuts the request at 30.
 PATIENCE = 3
 
 
 class DynamoDBStore:
-    """A `Store` over a low-level boto3 client. Calls run in a thread: boto3 blocks."""
+    """A `Store` over a low-level boto3 client. Calls run in threads of its own: boto3 blocks."""
 
     def __init__(self, client: Any, *, logins: str, instances: str) -> None:
         """`logins` and `instances` are the tables' names."""
         self._db = client
+        self._threads = ThreadPoolExecutor(THREADS, "dynamodb")
         self._logins = logins
         self._instances = instances
 
@@ -195,6 +199,26 @@ class DynamoDBStore:
         )
         return done is not None
 
+    async def settled(self, login_ids: Sequence[str]) -> list[str]:
+        """Return those of some logins that are neither pending nor held any more.
+
+        For half the price of a sure reading: one that was settled just now may be missing.
+        """
+        parts = [login_ids[n : n + _BATCH] for n in range(0, len(login_ids), _BATCH)]
+        found = await asyncio.gather(*map(self._settled, parts))
+        return [login_id for part in found for login_id in part]
+
+    async def _settled(self, login_ids: Sequence[str]) -> list[str]:
+        asked = {
+            "Keys": [key_of(f"login#{login_id}") for login_id in login_ids],
+            "ProjectionExpression": "id, #status",
+            "ExpressionAttributeNames": {"#status": "status"},
+        }
+        found = await self._call(self._db.batch_get_item, RequestItems={self._logins: asked})
+        # What DynamoDB leaves unread is asked for again with the next look.
+        items = found["Responses"][self._logins]
+        return [one["id"]["S"] for one in items if one["status"]["S"] not in _UNSETTLED]
+
     async def check(self) -> None:
         await self._get(self._logins, "count#health#0")
 
@@ -230,20 +254,23 @@ class DynamoDBStore:
             asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def _call(self, method: Callable[..., Item], **request: Any) -> Item:
-        with _translated():
-            async with asyncio.timeout(PATIENCE):
-                return await asyncio.to_thread(functools.partial(method, **request))
+        with translated("DynamoDB"):
+            return await self._in_a_thread(method, request)
 
     async def _conditional(self, method: Callable[..., Item], **request: Any) -> Item | None:
         """Make a write; None where its condition did not hold."""
-        with _translated():
+        with translated("DynamoDB"):
             try:
-                async with asyncio.timeout(PATIENCE):
-                    return await asyncio.to_thread(functools.partial(method, **request))
+                return await self._in_a_thread(method, request)
             except ClientError as wrong:
                 if _condition_failed(wrong):
                     return None
                 raise
+
+    async def _in_a_thread(self, method: Callable[..., Item], request: Item) -> Item:
+        call = functools.partial(method, **request)
+        async with asyncio.timeout(PATIENCE):  # and for a thread
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _name_pk(instance: Instance) -> str:
@@ -268,15 +295,3 @@ def _condition_failed(wrong: ClientError) -> bool:
         lost = {"ConditionalCheckFailed", "TransactionConflict"}  # before, or just now
         return any(reason.get("Code") in lost for reason in reasons)
     return error == "ConditionalCheckFailedException"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as wrong:
-        # The message could quote values of the request; the code cannot.
-        code = wrong.response["Error"]["Code"]
-        raise StoreUnavailable(f"DynamoDB refuses: {code}.") from None
-    except (BotoCoreError, TimeoutError) as wrong:
-        raise StoreUnavailable(f"DynamoDB cannot be reached: {type(wrong).__name__}.") from None

@@ -46,6 +46,7 @@ export async function authorityOf(server: McpServer): Promise<Authority> {
     if (!metadata) {
       throw new McpError(`${printable(found.authorizationServerUrl)} says nothing of OAuth`);
     }
+    isOf(found.authorizationServerUrl, metadata);
     usable(metadata);
     // The SDK's own flow sends what the server wrote, too: some compare it character by character.
     const fits = await selectResourceURL(url, NO_PROVIDER, resourceMetadata);
@@ -94,6 +95,13 @@ const INITIALIZE = {
 
 function announces(text: string): boolean {
   return /"authorization_response_iss_parameter_supported"\s*:\s*true\b/.test(text);
+}
+
+/** RFC 8414 3.3: else it is somebody else's, whose answers would be taken for this one's. */
+function isOf(url: string, { issuer }: AuthorizationServerMetadata): void {
+  const plain = (text: string): string => text.replace(/\/$/, ""); // some SDKs add one
+  if (plain(issuer) === plain(url)) return;
+  throw new McpError(`${printable(url)} calls itself ${printable(issuer)}`);
 }
 
 function usable(metadata: AuthorizationServerMetadata): void {

@@ -11,7 +11,7 @@ import { shown, takeUpAgain } from "../signin/dialog.js";
 import type { Context } from "../signin/logins.js";
 import type { Target } from "../signin/target.js";
 import { McpError } from "./asking.js";
-import { PROVIDER, addEntry, takeBack, witness } from "./entry.js";
+import { PROVIDER, addEntry, hasList, nameNobodyIfAlone, takeBack, witness } from "./entry.js";
 import { closed, opened } from "./instances.js";
 import { Menu } from "./menu.js";
 import { type McpServer, serversOf } from "./servers.js";
@@ -75,16 +75,24 @@ export async function mcp(
       servers = serversOf(config);
       opened({ context, servers });
       if (servers.length === 0) return;
+      if (!hasList(process.argv)) return;
+      if (!witness(config)) {
+        log("warn", `"disabled_providers" has every provider that the line of MCP servers takes: sign in with: opencode auth login --provider ${PROVIDER}`);
+        return;
+      }
       addEntry(config);
       // Not at once: opencode answers nothing before its plugins are loaded.
       void sleep(1_000, undefined, { ref: false }).then(() => menu.look(servers));
     },
     provider: {
       get id() {
-        return witness(held);
+        return witness(held) ?? PROVIDER;
       },
       models: async ({ models }) => {
-        takeBack(held);
+        if (PROVIDER in (held.provider ?? {})) {
+          takeBack(held);
+          void nameNobodyIfAlone(held, client); // answered once the list is built
+        }
         return models;
       },
     },

@@ -8,7 +8,7 @@ import { slot } from "../signin/accounts.js";
 import { takeUpAgain } from "../signin/dialog.js";
 import { linesOf } from "../signin/lines.js";
 import { type Reader, accessToken } from "./access.js";
-import { baseUrl } from "./base-url.js";
+import { baseUrl, checkGlobal } from "./base-url.js";
 import { GITLAB, gitlabTarget, isOwn } from "./gitlab.js";
 import { readGateway } from "./option.js";
 import { PLACEHOLDER, withToken } from "./requests.js";
@@ -65,7 +65,10 @@ export async function gatewayHooks(
             await target.look(log);
             return {
               apiKey: PLACEHOLDER,
-              fetch: withToken(at, () => accessToken(gateway, read, client, log)),
+              fetch: withToken(at, async () => {
+                await checkGlobal(at, id, client);
+                return await accessToken(gateway, read, client, log);
+              }),
             };
           },
         }

@@ -16,10 +16,13 @@ export interface Gateway {
 const MEMBERS = ["id", "issuer", "clientId", "scope", "name"];
 const SCOPE = "openid email offline_access";
 
-/** Whose tokens opencode itself sends somewhere, whatever their baseURL is. */
+/** Which opencode itself signs in to, or asks in a way of its own; and this plugin's own line. */
 export const OPENCODES_OWN = [
-  ...["azure", "cloudflare-ai-gateway", "cloudflare-workers-ai", "digitalocean"],
-  ...["github-copilot", "gitlab", "openai", "poe", "snowflake-cortex", "xai"],
+  ...["amazon-bedrock", "anthropic", "azure", "azure-cognitive-services", "cerebras"],
+  ...["cloudflare-ai-gateway", "cloudflare-workers-ai", "digitalocean", "github-copilot", "gitlab"],
+  ...["google-vertex", "google-vertex-anthropic", "kilo", "llmgateway", "mcp-servers", "meta"],
+  ...["nvidia", "openai", "opencode", "openrouter", "poe", "sap-ai-core", "snowflake-cortex"],
+  ...["vercel", "xai", "zenmux"],
 ];
 
 /** How many one opencode may have: each takes an export of the plugin. */
@@ -57,8 +60,8 @@ export function readGateway(
   }
   if (OPENCODES_OWN.includes(id)) {
     throw wrong(
-      `"${id}" is one of opencode's own, which sends its tokens to another host: give the ` +
-        'provider in opencode.json an id of its own, such as "my-gateway"',
+      `"${id}" is taken by opencode, or by this plugin, for something else: give the provider in ` +
+        'opencode.json an id of its own, such as "my-gateway"',
     );
   }
   if (list.slice(0, place).some((other: Partial<Gateway> | null) => other?.id?.trim?.() === id)) {

@@ -34,6 +34,11 @@ test("an identity provider that cannot be found is named", async (t) => {
   });
 });
 
+test("a slash at the end is another issuer: the option spells it as the provider does", async () => {
+  const asked = findIdp({ issuer: `${idp.origin}/`, clientId: "c" }, {});
+  await assert.rejects(asked, { message: new RegExp(`, which it spells ${idp.origin}$`) });
+});
+
 test("one that has RFC 8414's document only is found, its path behind the document's", async (t) => {
   t.after(() => (idp.intercept = undefined));
   const issuer = `${idp.origin}/tenant/`;

@@ -57,6 +57,23 @@ test("that iss is announced is seen, by OpenID Connect Discovery too", async () 
   }
 });
 
+test("metadata of another issuer is refused, and a slash at the end is not another", async () => {
+  for (const openid of [false, true]) {
+    mcp.openid = openid;
+    for (const issuer of ["https://other.example", `${mcp.origin}/tenant`, `${mcp.origin}//`]) {
+      mcp.metadata = { issuer };
+      await assert.rejects(authorityOf(mcp.server()), {
+        message: new RegExp(`${mcp.origin} calls itself ${issuer}$`),
+      });
+    }
+    mcp.metadata = { issuer: `${mcp.origin}/` };
+    assert.equal((await authorityOf(mcp.server())).metadata.issuer, `${mcp.origin}/`);
+  }
+  mcp.metadata = {};
+  mcp.resource = { authorization_servers: [`${mcp.origin}/`] };
+  assert.equal((await authorityOf(mcp.server())).metadata.issuer, mcp.origin);
+});
+
 test("the headers that the configuration sets go to the server, and to nobody else", async () => {
   mcp.seen.length = 0;
   const secrets: (string | undefined)[] = [];

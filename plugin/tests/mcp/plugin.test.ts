@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { PROVIDER } from "../../src/mcp/entry.js";
+import { PROVIDER, hasList } from "../../src/mcp/entry.js";
 import { mcp } from "../../src/mcp/plugin.js";
 import type { Authorization, Client, Config, ListedHooks } from "../../src/opencode/interface.js";
 import { liveLogins } from "../../src/signin/logins.js";
@@ -20,6 +20,7 @@ let log: string[] = [];
 let connects: string[] = [];
 let version = "1.18.33";
 let status = "connected";
+let providers: { id: string }[] | undefined;
 
 before(async () => {
   await relay.start();
@@ -33,6 +34,7 @@ beforeEach(async () => {
   connects = [];
   version = "1.18.33";
   status = "connected";
+  providers = undefined;
 });
 afterEach(async () => {
   for (const login of liveLogins()) login.end({ type: "failed" });
@@ -47,7 +49,9 @@ after(async () => {
 
 function client(directory: string): Client {
   return {
-    _client: { get: async () => ({ data: { version } }) },
+    _client: {
+      get: async ({ url }) => ({ data: url === "/config/providers" ? { providers } : { version } }),
+    },
     app: { log: async ({ body }) => void log.push(`${body.level} ${body.message}`) },
     mcp: {
       status: async () => ({ data: { demo: { status }, closed: { status } } }),
@@ -103,11 +107,45 @@ test("the lines are those that can work, and none where there is no server", asy
 test("the line leaves the configuration when opencode has read it", async () => {
   const config: Config = { mcp: { demo: { type: "remote", url: server.server().url } } };
   const hooks = await opened("/a", viaRelay(), config);
-  assert.ok(config.provider![PROVIDER]);
+  const line = config.provider![PROVIDER] as { models: { none: object } };
+  assert.deepEqual(line.models.none, { name: "no model" }); // opencode's terminal UI looks at it
   assert.equal(hooks.provider.id, "openai");
   const models = {};
   assert.equal(await hooks.provider.models({ models }), models);
   assert.equal(config.provider, undefined);
+  assert.deepEqual(line.models.none, { name: "no model", release_date: 0 });
+});
+
+test("where it could not leave it again it is not put there, and the log says so", async () => {
+  const known = ["openai", "anthropic", "google", "openrouter", "opencode", "github-copilot"];
+  const mcp = { demo: { type: "remote", url: server.server().url } };
+  const config: Config = { mcp, disabled_providers: known };
+  assert.equal((await opened("/a", viaRelay(), config)).auth!.provider, PROVIDER);
+  assert.equal(config.provider, undefined);
+  assert.ok(log.some((line) => line.includes("opencode auth login --provider mcp-servers")));
+  const some: Config = { mcp, disabled_providers: known.slice(0, 5) };
+  assert.equal((await opened("/a", viaRelay(), some)).provider.id, "github-copilot");
+});
+
+test("where nothing else is connected opencode finds no default model, not this line", async () => {
+  const read = async (connected: string[] | undefined, named = {}): Promise<unknown> => {
+    providers = connected?.map((id) => ({ id }));
+    const mcp = { demo: { type: "remote", url: server.server().url } };
+    const config: Config = { mcp, ...named };
+    await (await opened("/a", viaRelay(), config)).provider.models({ models: {} });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return config.provider;
+  };
+  assert.deepEqual(await read([PROVIDER]), { "no-provider-is-connected": {} });
+  assert.equal(await read(["openai", PROVIDER]), undefined);
+  assert.equal(await read(undefined), undefined); // opencode did not answer
+  const provider = { work: {} };
+  assert.deepEqual(await read([PROVIDER], { provider }), provider);
+});
+
+test("commands that take or show models have no such line", () => {
+  assert.ok(hasList(["bun", "/opencode", "web", "--port", "4096"]));
+  assert.ok(!hasList(["bun", "/opencode", "--print-logs", "models"]));
 });
 
 test("a sign-in through the relay ends with tokens in opencode's file, and every project connected", async () => {

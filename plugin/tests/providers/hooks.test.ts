@@ -19,12 +19,14 @@ class World implements AsyncDisposable {
   readonly log: string[] = [];
   readonly stored = new Map<string, StoredAuth>();
   readonly made: Hooks[] = [];
+  /** opencode's configuration without any project's. */
+  global: unknown = {};
   state = "";
   /** Each test has a provider of its own, for what is known of one outlives an instance. */
   id = "mine";
 
   readonly client: Client = {
-    _client: { get: async () => ({}) },
+    _client: { get: async ({ url }) => ({ data: url === "/global/config" ? this.global : {} }) },
     mcp: { status: async () => ({}), connect: async () => undefined },
     app: { log: async ({ body }) => void this.log.push(`${body.level} ${body.message}`) },
     auth: {
@@ -133,6 +135,29 @@ test("signing in asks that provider, and keeps the account under its own id", as
   assert.ok(apiKey && fetch);
 });
 
+test("the token goes where the global configuration has the provider, whatever a project says", async () => {
+  await using w = await new World().start();
+  const at = (baseURL: string) => ({ provider: { mine: { options: { baseURL } } } });
+  const here = `${w.idp.origin}/v1`;
+  const { auth } = await w.gateway(w.options, at(here));
+  const [refresh, access, expires] = ["r", "the-token", Date.now() + 600_000];
+  w.stored.set("mine", { type: "oauth", refresh, access, expires, enterpriseUrl: w.idp.origin });
+  const { fetch } = await auth!.loader(async () => w.stored.get("mine"));
+  for (const [global, named] of [
+    [at("https://ai.example/v1"), /names https:\/\/ai\.example\/v1 for/],
+    [at(`${here}/`), /names http.*\/v1\/ for/],
+    [{ provider: {} }, /names no baseURL for/],
+    [undefined, /names no baseURL for/],
+  ] as const) {
+    w.global = global;
+    await assert.rejects(fetch!(`${here}/chat`), named);
+  }
+  assert.equal(w.idp.seen.length, 0);
+  w.global = at(here);
+  await fetch!(`${here}/chat`);
+  assert.deepEqual(w.idp.seen.map(({ authorization }) => authorization), ["Bearer the-token"]);
+});
+
 test("without an instance key the relay's page has a code, which is typed into opencode", async () => {
   await using w = await new World().start();
   w.relay.openEnrolment = true;
@@ -209,7 +234,7 @@ test("an entry that is wrong is said, once, and the others work", async () => {
   const input = { client: w.client, directory: "/" };
   assert.deepEqual(await plugin.gateway2(input, options), {});
   await plugin.gateway2(input, options);
-  assert.equal(w.log.filter((line) => line.includes('"openai" is one of opencode\'s own')).length, 1);
+  assert.equal(w.log.filter((line) => line.includes('"openai" is taken by opencode')).length, 1);
   assert.deepEqual(await plugin.gateway3(input, options), {});
 });
 

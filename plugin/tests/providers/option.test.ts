@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { PROVIDER } from "../../src/mcp/entry.js";
 import { MOST, OPENCODES_OWN, readGateway } from "../../src/providers/option.js";
 import { SettingsError } from "../../src/settings.js";
 
@@ -29,8 +30,9 @@ test("an entry says who signs in, and has defaults for the rest", () => {
   assert.equal(readGateway(undefined, 0, {}), undefined);
 });
 
-test("ids of providers that send their tokens elsewhere are refused", () => {
-  for (const id of OPENCODES_OWN) refused([{ ...ENTRY, id }], /opencode's own.*an id of its own/);
+test("ids that opencode or this plugin has a meaning of its own for are refused", () => {
+  for (const id of ["openai", "gitlab", PROVIDER]) assert.ok(OPENCODES_OWN.includes(id));
+  for (const id of OPENCODES_OWN) refused([{ ...ENTRY, id }], /taken by opencode.*an id of its own/);
 });
 
 test("what is wrong with the list or an entry is named", () => {

@@ -34,6 +34,10 @@ class Asked(str):
 
 def keyed(arn: str, request: dict[str, Any]) -> Asked:
     """Tell the key and the attributes of a request for one item; a scan has no key."""
+    batch = [key for of in request.get("RequestItems", {}).values() for key in of["Keys"]]
+    if batch:
+        keys = [one["pk"]["S"] for one in batch]
+        return Asked(arn, [(arn, {"dynamodb:LeadingKeys": keys})])
     key = (request.get("Key") or request.get("Item") or {}).get("pk", {}).get("S")
     if not key:
         return Asked(arn, [(arn, {})])

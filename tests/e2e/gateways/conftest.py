@@ -121,10 +121,12 @@ def open_place(
     relay: Relay,
 ) -> Open:
     @contextmanager
-    def open_place(name: str, **options: object) -> Iterator[Place]:
+    def open_place(
+        name: str, at: dict[str, int] | None = None, **options: object
+    ) -> Iterator[Place]:
         options = {**relay.options, "providers": PROVIDERS, "gitlab": True, **options}
         with (
-            outside(certificate, hosts) as left,
+            outside(certificate, at or hosts) as left,
             opencode(
                 world / name, plugin, options, template, outside=left, config=CONFIG
             ) as served,

@@ -1,6 +1,7 @@
 """Signing in to an MCP server from opencode's dialog, and what it came to."""
 
 import json
+import os
 import re
 import stat
 from collections.abc import Iterable
@@ -11,7 +12,8 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.e2e.mcp import McpServer
-from tests.e2e.opencode import Opencode
+from tests.e2e.opencode import QUIET, Opencode
+from tests.e2e.outside import Outside
 from tests.e2e.person import Dialog, Person
 from tests.e2e.processes import Restartable, wait_until
 
@@ -59,6 +61,18 @@ class Place:
 
     def never_signed_in(self, person: Person, name: str) -> None:
         assert self.tokens_of(person, name) == []
+
+
+def environment(served: Opencode, proxy: Outside) -> dict[str, str]:
+    """What a command of opencode's runs with, as the server's own user."""
+    return {
+        **QUIET,
+        **proxy.environment,
+        "PATH": os.environ["PATH"],
+        "HOME": f"{served.home}",
+        "TERM": "xterm-256color",
+        "OPENCODE_MODELS_PATH": f"{served.home / 'models.json'}",
+    }
 
 
 def needs_sign_in(served: Opencode, names: Iterable[str]) -> None:

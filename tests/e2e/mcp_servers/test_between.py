@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Meet
-from tests.e2e.person import decide
+from tests.e2e.person import decide, says
 from tests.e2e.processes import wait_until
 
 from .signing_in import PASTED, Place, connect, failed_page, reach_relay
@@ -43,6 +43,25 @@ def test_two_people_and_two_servers_crosswise(meet: Meet, place: Place) -> None:
     decide(reach_relay(alice, her_page), "Allow", her_code)
     place.signed_in(alice, "any")
     place.signed_in(bob, "other")
+    expect(hers.box).to_have_count(0)
+    expect(his.box).to_have_count(0)
+
+
+def test_two_people_at_one_server(meet: Meet, place: Place) -> None:
+    """opencode keeps one account of a server: the last that is finished."""
+    alice, bob = meet("alice"), meet("bob")
+    hers = connect(alice, place.opencode.url, "any")
+    his = connect(bob, place.opencode.url, "any")
+    her_code, his_code = hers.pairing_code, his.pairing_code
+    her_page, his_page = hers.follow(), his.follow()
+
+    decide(reach_relay(bob, his_page), "Allow", his_code)
+    says(his_page, "Sign-in allowed")
+    place.signed_in(bob, "any")
+    decide(reach_relay(alice, her_page), "Allow", her_code)
+    says(her_page, "Sign-in allowed")
+    wait_until(lambda: place.tokens_of(alice, "any"), "she is given tokens")
+    place.signed_in(alice, "any")
     expect(hers.box).to_have_count(0)
     expect(his.box).to_have_count(0)
 

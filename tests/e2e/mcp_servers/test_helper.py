@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.helpers import chromium_with_extension
+from tests.e2e.conftest import Meet
+from tests.e2e.helpers import catching, chromium_with_extension
 from tests.e2e.outside import Outside
 from tests.e2e.person import Person, decide, says
 from tests.e2e.relays import Relay
 
 from .conftest import Open
-from .signing_in import CARRIED, VIA_RELAY, Place, connect, reach_relay
+from .signing_in import CARRIED, VIA_RELAY, Place, answer, connect, reach_relay
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,15 @@ def test_extension(
     dialog.closes_connected()
     carried_place.signed_in(alice, name)
     context.close()
+
+
+def test_catcher(meet: Meet, carried_place: Place, https_relay: Relay, tmp_path: Path) -> None:
+    alice = meet("alice")
+    dialog = connect(alice, carried_place.opencode.url, "loopback")
+    with catching(https_relay.issuer, tmp_path / "terminal"):
+        page = answer(alice, dialog.follow())
+        page.wait_for_url(f"{https_relay.issuer}/auth/callback?**")
+    decide(page, "Allow", dialog.pairing_code)
+    says(page, "Sign-in allowed")
+    dialog.closes_connected()
+    carried_place.signed_in(alice, "loopback")

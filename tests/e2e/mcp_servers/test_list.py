@@ -1,5 +1,6 @@
 """The line in opencode's list of providers is no model, and signs out of nothing."""
 
+import subprocess
 from collections.abc import Iterator
 
 import httpx
@@ -8,19 +9,28 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Meet
 from tests.e2e.opencode import Opencode
+from tests.e2e.outside import Outside
 from tests.e2e.person import decide
+from tests.e2e.processes import OPENCODE, wait_until
 
-from .signing_in import LINE, PROVIDER, Place, connect, reach_relay
+from .signing_in import LINE, PROVIDER, Place, connect, environment, reach_relay
 
 
-def prompted(opencode: Opencode) -> tuple[str, str]:
-    """Whom opencode asks where a prompt names no model, and what became of it."""
+def prompted(opencode: Opencode) -> str | None:
+    """Whom opencode asks where a prompt names no model; nobody where it has none."""
     with httpx.Client(base_url=opencode.url, timeout=120) as client:
         session = client.post("/session", json={}).raise_for_status().json()["id"]
         asked = {"parts": [{"type": "text", "text": "Hello"}]}
-        answer = client.post(f"/session/{session}/message", json=asked).raise_for_status()
-    info = answer.json()["info"]
-    return info["providerID"], info["error"]["data"]["message"]
+        answer = client.post(f"/session/{session}/message", json=asked).json()
+    return str(answer["info"]["providerID"]) if "info" in answer else None
+
+
+def told(opencode: Opencode, proxy: Outside, *command: str) -> str:
+    """What a command of opencode's prints, beside the server that uses the same home."""
+    argv = [f"{OPENCODE}", *command, "--print-logs"]
+    env = environment(opencode, proxy)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -28,21 +38,32 @@ def api_key(place: Place) -> Iterator[None]:
     """Another provider is connected; nothing answers at its address."""
     url = f"{place.opencode.url}/auth/openai"
     httpx.put(url, json={"type": "api", "key": "sk-for-tests"}).raise_for_status()
-    place.opencode.dispose()
+    place.served.restart()
     yield
     place.opencode.forget()
 
 
 @pytest.mark.usefixtures("api_key")
-def test_it_is_never_the_default_model(place: Place) -> None:
-    provider, _ = prompted(place.opencode)
-    assert provider == "openai"
+def test_it_is_never_the_default_model(place: Place, proxy: Outside) -> None:
+    assert prompted(place.opencode) == "openai"
+    models = told(place.opencode, proxy, "models")
+    assert "openai/gpt-5.5" in models
+    assert PROVIDER not in models
 
 
-def test_where_nothing_is_connected_the_answer_says_so(place: Place) -> None:
-    """opencode takes the only provider that it has, which answers in words."""
+def test_where_nothing_is_connected_there_is_none(place: Place, proxy: Outside) -> None:
     assert place.opencode.account() is None
-    assert "no model is connected" in prompted(place.opencode)[1]
+    place.served.restart()
+    # Its terminal UI asks for this first, before the list is built.
+    assert PROVIDER in place.opencode.get("/config")["provider"]
+    place.opencode.get("/config/providers")
+    wait_until(lambda: prompted(place.opencode) is None, "opencode has no default model")
+    assert f"{PROVIDER}/" not in told(place.opencode, proxy, "models")
+    assert "ProviderNoProvidersError" in told(place.opencode, proxy, "run", "Hello")
+
+
+def test_who_names_it_all_the_same_is_told(place: Place) -> None:
+    assert "no model is connected" in place.opencode.prompt("Hello", PROVIDER, "none")
 
 
 def test_no_model_of_it_is_offered(meet: Meet, place: Place) -> None:

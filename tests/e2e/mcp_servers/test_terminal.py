@@ -1,6 +1,5 @@
-"""`opencode auth login` in a terminal offers the same."""
+"""In a terminal the same is offered: by `opencode auth login`, and by the terminal UI."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Meet
-from tests.e2e.opencode import QUIET
 from tests.e2e.outside import Outside
 from tests.e2e.person import decide, says
-from tests.e2e.processes import OPENCODE
-from tests.e2e.terminal import Terminal, terminal_at
+from tests.e2e.processes import OPENCODE, wait_until
+from tests.e2e.terminal import Terminal, link_in, terminal_at
 
-from .signing_in import PROVIDER, Place, reach_relay
+from .signing_in import PROVIDER, Place, environment, reach_relay
+
+CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b")
 
 
 @pytest.fixture
@@ -24,15 +24,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def test_menu_link_and_code(meet: Meet, place: Place, terminal: Terminal, proxy: Outside) -> None:
-    home = place.opencode.home
-    env = {
-        **QUIET,
-        **proxy.environment,
-        "PATH": os.environ["PATH"],
-        "HOME": f"{home}",
-        "TERM": "xterm-256color",
-        "OPENCODE_MODELS_PATH": f"{home / 'models.json'}",
-    }
+    env = environment(place.opencode, proxy)
     login = [f"{OPENCODE}", "auth", "login", "--provider", PROVIDER]
     terminal.run(login, env, columns=100, lines=40)
     terminal.shows("Via relay. If asked, paste")
@@ -41,7 +33,7 @@ def test_menu_link_and_code(meet: Meet, place: Place, terminal: Terminal, proxy:
     terminal.type("Enter")
     screen = terminal.shows("enter this code")
     link = re.search(r"Go to: (\S+)", screen)
-    code = re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", screen)
+    code = CODE.search(screen)
     assert link
     assert code
 
@@ -52,3 +44,46 @@ def test_menu_link_and_code(meet: Meet, place: Place, terminal: Terminal, proxy:
     terminal.shows("Login successful")
     place.opencode.connect("any")
     place.signed_in(alice, "any")
+
+
+def test_dialog_of_a_terminal_ui_that_is_attached(
+    meet: Meet, place: Place, terminal: Terminal, proxy: Outside
+) -> None:
+    attach = [f"{OPENCODE}", "attach", place.opencode.url]
+    terminal.run(attach, environment(place.opencode, proxy), columns=80, lines=24)
+    terminal.shows("Ask anything")
+    terminal.type("/connect")
+    terminal.shows("/connect")
+    terminal.type("Enter")
+    terminal.shows("Connect a provider")
+    terminal.type("MCP servers")
+    wait_until(lambda: "Custom provider" not in terminal.window(), "only the line is left")
+    terminal.type("Enter")
+    terminal.shows("Via relay (or paste")
+    terminal.type("Enter")
+    terminal.shows("Which MCP server?")
+    terminal.type("Enter")
+    wait_until(lambda: CODE.search(terminal.window()), "the code is shown")
+    window = terminal.window()
+    code = CODE.search(window)
+    assert code
+
+    alice = meet("alice")
+    page = reach_relay(alice, alice.open(link_in(window, "http://127.0.0.1")))
+    decide(page, "Allow", code[0])
+    says(page, "Sign-in allowed")
+    wait_until(lambda: place.tokens_of(alice, "any"), "she is given tokens")
+    place.signed_in(alice, "any")
+
+
+def test_terminal_ui_starts_and_offers_no_model(
+    place: Place, terminal: Terminal, proxy: Outside
+) -> None:
+    env = environment(place.opencode, proxy)
+    terminal.run([f"{OPENCODE}"], env, columns=80, lines=24)
+    terminal.shows("Ask anything")
+    terminal.type("/models")
+    terminal.shows("/models")
+    terminal.type("Enter")
+    terminal.shows("Select model")
+    terminal.shows("No results found")

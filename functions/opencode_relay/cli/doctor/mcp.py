@@ -18,14 +18,7 @@ from opencode_relay.errors import ConfigError
 
 from .authorization import judge
 from .checks import Check, Enough, Finding, NotTried, Wrong, why
-from .metadata import (
-    VERSION,
-    AuthorizationServer,
-    Metadata,
-    Resource,
-    origin_of,
-    same_issuer,
-)
+from .metadata import VERSION, AuthorizationServer, Metadata, Resource, origin_of
 from .registration import Client, delete, register
 from .tls import Connection
 
@@ -135,7 +128,6 @@ class McpExamination:
     def _authorization(self) -> str:
         self._server = found = self._metadata.server(self._resource.issuer)
         told = {
-            f"calls itself {found.issuer[:200]}": not same_issuer(found, self._resource),
             "registers clients": bool(found.registration_endpoint),
             "takes client ID metadata documents": found.documents,
             "sends iss": found.sends_iss,

@@ -40,7 +40,6 @@ class AuthorizationServer:
     out.
     """
 
-    issuer: str
     authorization_endpoint: str
     registration_endpoint: str  # empty where it registers nobody
     auth_method: str
@@ -102,6 +101,13 @@ class Metadata:
                 f"{issuer[:200]} publishes no metadata: perhaps there is no sign-in, and opencode "
                 "is to send a key (`headers` in opencode.json)."
             )
+        named = str(found.get("issuer"))
+        # RFC 8414 section 3.3; a last slash may differ, which some SDKs add.
+        if named.removesuffix("/") != issuer.removesuffix("/"):
+            raise Wrong(
+                f"It is asked as {issuer[:200]} and calls itself {named[:200]}: whose metadata it "
+                "is nobody can tell (RFC 8414 section 3.3)."
+            )
         for name, needed in (
             ("response_types_supported", "code"),
             ("code_challenge_methods_supported", "S256"),
@@ -112,7 +118,6 @@ class Metadata:
         self.usable(found.get("token_endpoint"), "token_endpoint")
         registration = found.get("registration_endpoint")
         return AuthorizationServer(
-            str(found.get("issuer")),
             self.usable(found.get("authorization_endpoint"), "authorization_endpoint"),
             self.usable(registration, "registration_endpoint") if registration else "",
             _auth_method(found.get("token_endpoint_auth_methods_supported")),
@@ -154,11 +159,6 @@ def _parameter(challenge: str, name: str) -> str | None:
 def origin_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def same_issuer(server: AuthorizationServer, resource: Resource) -> bool:
-    """Whether it calls itself as it is called (RFC 8414 section 3.3); a last slash may differ."""
-    return server.issuer.rstrip("/") == resource.issuer.rstrip("/")
 
 
 def _well_known(url: str, kind: str) -> list[str]:

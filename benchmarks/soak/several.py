@@ -1,0 +1,141 @@
+"""Two `serve` processes over DynamoDB Local under test, killed in turns: what `dynamodb` soaks."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+from opencode_relay.keys.parameters import KeyParameters
+
+from benchmarks.soak import tally as is_
+from benchmarks.soak.cloud import Cloud
+from benchmarks.soak.commands import Commands, DidNotStart, free_port
+from benchmarks.soak.network import Line, unfinished
+from benchmarks.soak.tally import Tally
+from benchmarks.soak.world import LEAP, LIFETIME, SKEW, Clock
+from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
+
+ISSUER = "https://relay.example"
+LINES = 20  # instances
+_SETTINGS = {
+    "RELAY_PUBLIC_URL": ISSUER,
+    "RELAY_LOG_LEVEL": "debug",
+    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
+    "RELAY_OPEN_LIMIT": "1000000",
+    "RELAY_ADDRESS_LIMIT": "1000000",
+    "RELAY_STORE": "dynamodb",
+    "RELAY_LOGINS_TABLE": LOGINS,
+    "RELAY_INSTANCES_TABLE": INSTANCES,
+    "RELAY_KEYS_PATH": KEYS_PATH,
+    "AWS_ACCESS_KEY_ID": "relay",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+class _Balancer(httpx.AsyncBaseTransport):
+    """Gives each request to the next process, and to the other one where nobody listens."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._lines = itertools.cycle([Line(port) for port in ports])
+        self._all = len(ports)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(self._all - 1):
+            try:
+                return await next(self._lines).handle_async_request(request)
+            except httpx.ConnectError:
+                pass
+        return await next(self._lines).handle_async_request(request)
+
+
+class Several:
+    """A relay of two processes."""
+
+    faults = frozenset(is_.FAULTS) - {is_.LOCKED}
+    late_writes = True  # a process that gave a request up leaves it on its way
+    at_once = 300
+    pause = 2.0
+    issuer = ISSUER
+
+    def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
+        """`work` is a new directory; `source` holds the package `opencode_relay`."""
+        self._tally, self._clock = tally, clock
+        self._cloud = Cloud(work, tally)
+        self._keys = KeyParameters(self._cloud.tap.client("ssm"), KEYS_PATH, clock.now)
+        self._off = 0.0
+        self._ports = [free_port(), free_port()]
+        self._processes: list[int] = []
+        self._turn = itertools.cycle(range(len(self._ports)))
+        self._alone = asyncio.Lock()
+        settings = {**_SETTINGS, **self._cloud.tap.environment()}
+        self._commands = Commands(work, source, 0, **settings)
+        self.instance_keys: list[str] = []
+
+    async def start(self) -> None:
+        self._keys.make()
+        self._processes = [await self._serve(port) for port in self._ports]
+        self.instance_keys = await self._cloud.enrol(LINES, self._clock.now())
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        return _Balancer(self._ports)
+
+    async def kept(self, login_id: str) -> dict[str, Any] | None:
+        return await self._cloud.kept(login_id)
+
+    async def kill(self) -> None:
+        if self._alone.locked():  # one at a time: a start takes a while
+            return
+        async with self._alone:
+            one = next(self._turn)
+            ended = await self._commands.kill(self._processes[one])
+            if ended != -signal.SIGKILL:
+                self._tally.broke(is_.WRONG, "-", f"serve had ended by itself, with {ended}")
+            self._tally.met(is_.KILLED)
+            self._processes[one] = await self._serve(self._ports[one])
+
+    async def _serve(self, port: int) -> int:
+        """Start a process again and again, as whoever runs containers does: AWS may be failing."""
+        while True:
+            try:
+                return await self._commands.serve(port)
+            except DidNotStart as wrong:
+                if "DynamoDB" not in str(wrong) and "Parameter Store" not in str(wrong):
+                    raise
+
+    async def rotate(self) -> None:
+        async with self._alone:
+            await asyncio.to_thread(self._keys.rotate)
+        self._tally.met(is_.ROTATED)
+
+    async def lock(self) -> None:
+        raise NotImplementedError("DynamoDB has no such lock")
+
+    async def shift(self) -> None:
+        self._off = self._tally.random.choice([off for off in (-SKEW, 0, SKEW) if off != self._off])
+        self._commands.tell_clock(self._clock.leapt + self._off)
+        self._tally.met(is_.RELAY_CLOCK)
+
+    async def linger(self) -> None:
+        await unfinished(self._ports[0], self._tally)
+
+    async def leap(self) -> None:
+        self._clock.leapt += LEAP
+        self._commands.tell_clock(self._clock.leapt + self._off)
+
+    async def stop(self) -> None:
+        if not self._commands.ended:
+            for process in self._processes:
+                await self._commands.kill(process)
+            self._commands.end()
+        self._cloud.close()
+
+    def logs(self) -> list[Path]:
+        return self._commands.logs()
+
+    async def stored(self) -> list[bytes]:
+        return await self._cloud.stored()

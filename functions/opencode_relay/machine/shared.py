@@ -1,0 +1,96 @@
+"""What a relay of several processes does by itself: they share tables and keys on AWS.
+
+Keys are rotated by somebody else, who is one: the stack's daily function, or else a scheduled
+`opencode-relay keys rotate --due`. So these processes need no right to write any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from opencode_relay.errors import StoreUnavailable
+from opencode_relay.keys.held import LOOK_AGAIN, Keys
+from opencode_relay.keys.key import Key, Purpose
+from opencode_relay.keys.ring import MAX_AGE, Ring
+from opencode_relay.relay import Relay
+from opencode_relay.stores.dynamodb import DynamoDBStore
+
+from .chores import again_and_again
+from .descriptors import Watch
+
+OVERDUE = MAX_AGE + 7 * 24 * 3600  # seconds; who rotates does so daily where it is due
+SAY_AGAIN = 3600  # seconds at least between two lines that the keys are overdue
+
+
+class FetchedKeys(Keys):
+    """A ring that is fetched in a thread, for it takes a request: a look-up only asks for that."""
+
+    def __init__(
+        self, load: Callable[[], Ring], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(load, clock)
+        self._due = float("-inf")
+        self._wrong = ""
+
+    async def tend(self) -> None:
+        """Fetch the newest ring where it is time to; the old one stays if that fails.
+
+        Raises StoreUnavailable.
+        """
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + LOOK_AGAIN
+        try:
+            self.ring = await asyncio.to_thread(self._load)
+        except StoreUnavailable as wrong:
+            self._wrong = str(wrong)
+            raise
+        self._wrong = ""
+
+    def check(self) -> None:
+        if self._wrong:
+            raise StoreUnavailable(self._wrong)
+
+    def find(self, purpose: Purpose, kid: str) -> Key | None:
+        found, now = self.ring.find(purpose, kid), self._clock()
+        if found is None and now >= self._looked + LOOK_AGAIN:
+            self._looked = self._due = now  # whoever tries again in a second finds it
+        return found
+
+
+class SharedHousekeeping:
+    """Wakes waiters for what others wrote, takes up new keys, says when nobody rotates them."""
+
+    def __init__(self, relay: Relay, store: DynamoDBStore, keys: FetchedKeys) -> None:
+        self._relay = relay
+        self._store = store
+        self._keys = keys
+        self._descriptors = Watch(relay.events)
+        self._may_say = float("-inf")
+
+    async def run(self) -> None:
+        # Apart: who waits is woken though Parameter Store is slow.
+        chores = (self.wake, self.tend_keys)
+        await asyncio.gather(*(again_and_again(one, self._relay.events) for one in chores))
+
+    async def wake(self) -> None:
+        """Raises StoreUnavailable."""
+        self._descriptors.look()
+        for login_id in await self._store.settled(self._relay.bells.logins()):
+            self._relay.bells.ring(login_id)
+
+    async def tend_keys(self) -> None:
+        """Raises StoreUnavailable."""
+        await self._keys.tend()
+        now = self._relay.now()
+        if now >= self._may_say and self._keys.ring.age(now) >= OVERDUE:
+            self._may_say = now + SAY_AGAIN
+            detail = (
+                "The keys are older than 90 days and nobody rotates them: see why the stack's "
+                "RotateKeysFunction does not, or run `opencode-relay keys rotate --due` daily."
+            )
+            self._relay.events.tell("keys_overdue", level=logging.WARNING, detail=detail)
