@@ -186,6 +186,25 @@ def test_what_the_plugin_would_refuse(home: Home, options: object, says: str) ->
     assert home.run("disconnect").returncode == 0
 
 
+def test_what_only_another_user_may_read_is_named(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.connect()
+    (home.config / "opencode.json").write_text("{}")
+    read_text = Path.read_text
+    for name in (SETTINGS, "opencode.json"):
+
+        def refused(path: Path, *args: str, name: str = name, **named: str) -> str:
+            if path.name == name:
+                raise PermissionError(13, "Permission denied", str(path))
+            return read_text(path, *args, **named)
+
+        monkeypatch.setattr(Path, "read_text", refused)
+        status, found = rows(home)
+        assert status == 1
+        assert any(f"{name} cannot be read" in seen for _, seen in found.values()), found
+
+
 def test_the_plugin_knows_the_same_settings() -> None:
     source = read("plugin/src/settings.ts")
     texts = source.split("TEXTS = [")[1].split("];")[0]

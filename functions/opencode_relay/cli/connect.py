@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from opencode_relay import addresses, bundle
-from opencode_relay.errors import ConfigError, Refused
-from opencode_relay.instances import instance_id_of
-from opencode_relay.secret import Secret
+from opencode_relay.errors import ConfigError
 
 from . import gateways
 from .doctor.checks import Finding, carry_out
 from .doctor.relay import LOGIN, RETURN_URL, Examination
 from .doctor.web import asking
 from .folder import Folder, Options
+from .given import asked_key, given_key
 from .options import check, key_of, open_to_others
 from .shown import as_text
 
@@ -40,7 +38,7 @@ def connect(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A file with the instance key, for opencode to read; - is standard input. Else "
+            help="A file with the instance key, for opencode to read; - asks for it. Else "
             "it is OPENCODE_RELAY_KEY, OPENCODE_RELAY_KEY_FILE, the key connected, or asked for.",
         ),
     ] = None,
@@ -71,7 +69,7 @@ def connect(
     folder.refuse_others()
     was = folder.options() or {}
     options = {**was, **_told(relay, public_url, catcher, providers)}
-    given = _given(key_file)
+    given = given_key(key_file)
     if given or options.get("relay") != was.get("relay"):  # one relay's key is not another's
         options = {name: value for name, value in options.items() if name not in _KEYS}
     options = {name: value for name, value in {**options, **given}.items() if value != ""}
@@ -126,24 +124,6 @@ def _check_gateways(folder: Folder, entries: object, *, known: bool) -> None:
                 print(as_text(f"{one.check}: {one.seen}"), file=sys.stderr)
 
 
-def _given(key_file: str | None) -> Options:
-    """Take the key, or where it is, from whatever names it first."""
-    if key_file == "-":
-        return {"key": _valid(sys.stdin.read())}
-    if key_file is None and (key := os.environ.get("OPENCODE_RELAY_KEY")):
-        return {"key": _valid(key)}
-    if file := key_file or os.environ.get("OPENCODE_RELAY_KEY_FILE"):
-        return {"keyFile": os.path.abspath(os.path.expanduser(file))}  # noqa: PTH100, PTH111  # ~nobody
-    return {}
-
-
-def _valid(text: str) -> str:
-    """Raises Refused, and shows nothing of it."""
-    key = text.strip()
-    instance_id_of(Secret(key))
-    return key
-
-
 def _checked(options: Options, *, given: bool) -> Options:
     """Carry a made-up login through the relay; ask for the key where one is wanted."""
     relay = options["relay"]
@@ -156,7 +136,7 @@ def _checked(options: Options, *, given: bool) -> Options:
             )
         print(as_text(_said(relay, wrong)), file=sys.stderr)
         options = {name: value for name, value in options.items() if name not in _KEYS}
-        options["key"] = _asked()
+        options["key"] = asked_key()
         wrong = _wrong(options)
     if wrong:
         raise ConfigError(f"{_said(relay, wrong)} Nothing was changed.")
@@ -189,14 +169,6 @@ def _said(relay: str, wrong: Finding) -> str:
     if wrong.ok is None:
         return f"{relay} wants an instance key."
     return f"{relay}, {wrong.check}: {wrong.seen}"
-
-
-def _asked() -> str:
-    while True:
-        try:
-            return _valid(typer.prompt("Instance key (it is not shown)", hide_input=True))
-        except Refused as refused:
-            print(refused, file=sys.stderr)
 
 
 def _show(folder: Folder, options: Options) -> None:

@@ -38,6 +38,12 @@ test("too many logins, or a login the protocol does not know, are refused", asyn
     return true;
   };
   assert.match(await h.refused(), /try again in 17 seconds/);
+  h.relay.intercept = (seen, answer) => {
+    if (seen.method !== "POST") return false;
+    h.relay.problem(answer, 403, "other", { detail: `Run "x".\n${"y".repeat(900)}` });
+    return true;
+  };
+  assert.match(await h.refused(), /\(status 403\): it says "Run \\"x\\". y{190,200}"/);
   const good = {
     login_id: "A".repeat(22),
     state: "s",

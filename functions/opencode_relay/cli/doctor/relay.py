@@ -37,7 +37,7 @@ class Examination:
         web: httpx.Client,
         url: str,
         key: str | None = None,
-        how: str = "name a file with it by --key-file",
+        how: str = "name a file with it by --key-file, or - to be asked",
     ) -> None:
         """`how` says how a key is given that is missing.
 
