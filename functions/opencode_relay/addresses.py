@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
@@ -16,6 +17,11 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 # The second is each network's own, of which nearly all use a /96 as well.
 _NAT64 = [ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48")]
 NOBODYS = "192.0.2.99"  # RFC 5737; `doctor` calls itself so, to see who believes it
+_THIS = ipaddress.IPv4Network("0.0.0.0/8")
+_PRIVATE = [
+    ipaddress.ip_network(one)
+    for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
 MAX_RETURN_URL = 512  # leaves most of the 7,500 bytes of a redirect to the sealed response
 
 
@@ -68,6 +74,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def nearness(host: str) -> int:
+    """How near a named host is: 3 for this machine, 2 for its link, 1 for a private network.
+
+    0 for all others, and for names, which are not resolved.
+    """
+    host = host.strip("[]").rstrip(".").lower()
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address | None
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        try:  # "127.1" and "0x7f000001" are addresses to the resolver
+            ip = ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return 3 * is_loopback(host)
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    if ip.is_loopback or ip in _THIS or ip.is_unspecified:
+        return 3
+    return 2 if ip.is_link_local else int(any(ip in network for network in _PRIVATE))
 
 
 def secure(url: str) -> bool:

@@ -1,4 +1,7 @@
-/** HTTP as the protocol wants it of a client: https, no redirects, every request bounded in time. */
+/**
+ * HTTP as the protocol wants it of a client: https, no redirects, every request bounded in time and
+ * in what it may answer.
+ */
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -17,6 +20,70 @@ export function parseUrl(text: string): URL | undefined {
 
 /** Nobody answered, or something other than the service asked did. */
 export class Unreachable extends Error {}
+
+/**
+ * What to correct, if a proxy would be asked: http is for loopback because it stays on the machine,
+ * and a proxy would be sent it, secrets and all, in the clear. opencode's fetch asks HTTP_PROXY for
+ * loopback too.
+ */
+export function whyProxied(
+  url: URL,
+  env: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return undefined;
+  // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
+  const direct = (env["no_proxy"] || env["NO_PROXY"] || "")
+    .split(",")
+    .map((entry) => entry.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
+  if ([url.hostname, url.host, "*"].some((host) => direct.includes(host))) return undefined;
+  return (
+    `${url.origin} would be asked through HTTP_PROXY: add ${url.hostname} to NO_PROXY (no_proxy ` +
+    "goes before it), with commas between its entries"
+  );
+}
+
+/** Bytes of an answer; the largest have some thousand. */
+const LONGEST = 1_000_000;
+
+/**
+ * `fetch`, with its answer's text, through no proxy that would read along. `timeout` in milliseconds.
+ *
+ * Answers of more than a megabyte are refused, and packed ones: Bun unpacks as a whole what may be
+ * anything then. Throws `Unreachable`.
+ */
+export async function exchange(
+  url: string | URL,
+  init: RequestInit,
+  timeout: number,
+): Promise<{ answer: Response; text: string }> {
+  const proxied = whyProxied(new URL(url), process.env);
+  if (proxied) throw new Unreachable(proxied);
+  const signals = [AbortSignal.timeout(timeout), ...(init.signal ? [init.signal] : [])];
+  const headers = new Headers(init.headers);
+  headers.set("accept-encoding", "identity");
+  const bounds = { headers, signal: AbortSignal.any(signals), decompress: false };
+  try {
+    const answer = await fetch(url, { ...init, ...bounds });
+    return { answer, text: await bounded(answer) };
+  } catch (error) {
+    throw error instanceof Unreachable ? error : new Unreachable(cause(error));
+  }
+}
+
+async function bounded({ headers, body }: Response): Promise<string> {
+  if (!["", "identity"].includes(headers.get("content-encoding")?.toLowerCase() ?? "")) {
+    await body?.cancel();
+    throw new Unreachable("its answer is packed, though that was not asked for");
+  }
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body ?? []) {
+    length += part.length;
+    if (length > LONGEST) throw new Unreachable("it answers with too much");
+    parts.push(part);
+  }
+  return new TextDecoder().decode(Buffer.concat(parts));
+}
 
 export interface Answer {
   readonly status: number;
@@ -39,23 +106,14 @@ export async function request(
   init: RequestInit = {},
   timeout = 15_000,
 ): Promise<Answer> {
-  const signals = [AbortSignal.timeout(timeout), ...(init.signal ? [init.signal] : [])];
-  try {
-    const response = await fetch(url, {
-      ...init,
-      redirect: "error",
-      signal: AbortSignal.any(signals),
-    });
-    const seconds = response.headers.get("retry-after") ?? "";
-    return {
-      status: response.status,
-      body: asObject(await response.text()),
-      ahead: aheadOf(response.headers),
-      retryAfter: /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined,
-    };
-  } catch (error) {
-    throw new Unreachable(cause(error));
-  }
+  const { answer, text } = await exchange(url, { ...init, redirect: "error" }, timeout);
+  const seconds = answer.headers.get("retry-after") ?? "";
+  return {
+    status: answer.status,
+    body: asObject(text),
+    ahead: aheadOf(answer.headers),
+    retryAfter: /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined,
+  };
 }
 
 /** A cache on the way hands on an earlier `Date`, and `Age` with it (RFC 9110, RFC 9111). */

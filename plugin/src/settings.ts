@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-import { isSecure, parseUrl } from "./http.js";
+import { isSecure, parseUrl, whyProxied } from "./http.js";
 
 const TEXTS = ["relay", "key", "keyFile", "publicUrl", "listen"];
 const OPTIONS = [...TEXTS, "catcher", "headless", "providers", "gitlab"];
@@ -78,7 +78,7 @@ export function readSettings(
   return {
     hasRelay: catcher || [relay, publicUrl, ...keys].some((one) => one !== undefined),
     relay: () => relayOrigin(relay, env),
-    key: keyReader(...keys),
+    key: keyReader(...keys, isOther(option("relay"), variable("URL"))),
     publicUrl: () => publicOrigin(publicUrl),
     listen: () => listenAddress(option("listen") ?? variable("LISTEN") ?? "127.0.0.1:4097"),
     catcher,
@@ -144,21 +144,15 @@ function listenAddress(text: string): Address {
   );
 }
 
-/**
- * http is for loopback because it stays on the machine. A proxy would be sent it, key and all, in
- * the clear: opencode's fetch asks HTTP_PROXY for loopback too. Throws `SettingsError`.
- */
+/** Throws `SettingsError` where a proxy would be sent what is for this machine. */
 export function refuseProxied(url: URL, env: Environment): void {
-  if (url.protocol !== "http:" || !(env["http_proxy"] || env["HTTP_PROXY"])) return;
-  // As Bun (1.3) reads it, or more strictly: what is taken for direct here must be so there.
-  const direct = (env["no_proxy"] || env["NO_PROXY"] || "")
-    .split(",")
-    .map((entry) => entry.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
-  if ([url.hostname, url.host, "*"].some((host) => direct.includes(host))) return;
-  throw new SettingsError(
-    `${url.origin} would be asked through HTTP_PROXY: add ${url.hostname} to NO_PROXY (no_proxy ` +
-      "goes before it), with commas between its entries",
-  );
+  const why = whyProxied(url, env);
+  if (why) throw new SettingsError(why);
+}
+
+/** True where an option, which a project may have set, names another relay than the environment. */
+function isOther(option: string | undefined, variable: string | undefined): boolean {
+  return option !== undefined && option.replace(/\/$/, "") !== variable?.replace(/\/$/, "");
 }
 
 function keyReader(
@@ -166,9 +160,17 @@ function keyReader(
   keyFile: string | undefined,
   envKey: string | undefined,
   envKeyFile: string | undefined,
+  isOthers: boolean,
 ): Settings["key"] {
   const file = keyFile ?? (envKey ? undefined : envKeyFile);
   return async () => {
+    if (isOthers && !key && !keyFile && (envKey || envKeyFile)) {
+      throw new SettingsError(
+        'OPENCODE_RELAY_KEY is sent to no relay that the option "relay" names alone: set ' +
+          "OPENCODE_RELAY_URL to that relay too, or the key in the options",
+        "key of another relay",
+      );
+    }
     const text = key ?? (file ? await readKeyFile(file) : envKey);
     // A file of another secret, named by mistake, must not reach the relay. And fetch names a header
     // value that it refuses in its error.

@@ -10,6 +10,7 @@ import { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 
 import { DIRECT, PROXIED, STRICTER } from "./no-proxy.js";
 import { SLOW, talk } from "./slow.js";
@@ -52,6 +53,26 @@ test("the listener on Bun: no connection is held, no header field overlooked", o
       assert.match(heard, /^connection: close\r$/im, what);
     }),
   );
+});
+
+test("Bun unpacks no answer, and has read no more of one than it may have", options, async (t) => {
+  const bomb = gzipSync(Buffer.alloc(200_000_000));
+  const server = createServer((_request, answer) => {
+    answer.writeHead(200, { "content-encoding": "gzip" }).end(bomb);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const code = `
+    const { request } = await import("./src/http.ts");
+    const before = process.memoryUsage().rss;
+    const said = await request("${url}").catch((error) => error.message);
+    console.log(said, process.memoryUsage().rss - before < 100_000_000 ? "small" : "large");`;
+  const child = bun(["-e", code], { NO_PROXY: "127.0.0.1" });
+  let said = "";
+  child.stdout!.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await once(child, "close");
+  assert.equal(said.trim(), "its answer is packed, though that was not asked for small");
 });
 
 test("Bun's fetch asks the proxy where the plugin thinks so", options, async (t) => {

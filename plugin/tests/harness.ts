@@ -74,8 +74,8 @@ export class Harness implements AsyncDisposable {
   }
 
   /** Makes the plugin anew, as opencode does with each instance. */
-  async load(options: Record<string, unknown>): Promise<void> {
-    this.hooks = await plugin({ client: this.client, directory: DIRECTORY }, options);
+  async load(options: Record<string, unknown>, directory = DIRECTORY): Promise<void> {
+    this.hooks = await plugin({ client: this.client, directory }, options);
     await this.hooks.auth.loader(async () => this.stored);
   }
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 /** From the lowest to the highest: a file imports from its own room and from those below it. */
 const ROOMS = [
-  ...["http", "settings", "relay", "idp", "opencode", "signin", "listener"],
+  ...["http", "addresses", "settings", "relay", "idp", "opencode", "signin", "listener"],
   ...["providers", "mcp", "connected", "index"],
 ];
 

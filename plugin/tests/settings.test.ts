@@ -44,6 +44,20 @@ test("options win over the environment, and empty ones do not count", async () =
   assert.equal(await readSettings({}, {}).key(), undefined);
 });
 
+test("a key of the environment is for the environment's relay: a project may name another", async () => {
+  const env = { OPENCODE_RELAY_URL: "https://env.example/", OPENCODE_RELAY_KEY: "env-key" };
+  assert.equal(await readSettings({ relay: "https://env.example" }, env).key(), "env-key");
+  const { OPENCODE_RELAY_URL: _, ...alone } = env;
+  for (const [options, vars] of [
+    [RELAY, env],
+    [RELAY, alone],
+    [RELAY, { OPENCODE_RELAY_KEY_FILE: "/etc/relay.key" }],
+    [{ relay: "https://env.example.evil.example" }, env],
+  ] as const) {
+    await assert.rejects(readSettings(options, vars).key(), /set OPENCODE_RELAY_URL to that relay/);
+  }
+});
+
 test("a key file is read each time; an option for one wins over a key in the environment", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "relay-"));
   t.after(() => rm(folder, { recursive: true }));

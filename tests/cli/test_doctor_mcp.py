@@ -69,6 +69,17 @@ def test_with_this_server_all_is_well(hostile: Hostile) -> None:
     assert hostile.asked[-4:] == [RESOURCE, SERVER, "/register", "/authorize"]
 
 
+def test_where_people_sign_in_is_said(hostile: Hostile) -> None:
+    assert "people sign in at" not in look(hostile)[PUBLISHED].seen
+    with Hostile() as elsewhere:
+        more = {
+            "authorization_endpoint": f"{elsewhere.url}/authorize",
+            "authorization_response_iss_parameter_supported": True,
+        }
+        hostile.answers[SERVER] = says(server_of(hostile, **more))
+        assert f"people sign in at {elsewhere.url}" in look(hostile)[PUBLISHED].seen
+
+
 @pytest.mark.parametrize(
     ("path", "said", "check"),
     [
@@ -150,7 +161,7 @@ def test_a_body_that_is_nothing_is_a_row(hostile: Hostile, path: str, body: str)
 @pytest.mark.parametrize(
     ("more", "check", "words"),
     [
-        ({"resource": "https://other.example/mcp"}, DESCRIBED, "of another server"),
+        ({"resource": "https://other.example/mcp"}, DESCRIBED, "of another resource"),
         ({"resource": None}, DESCRIBED, "no address"),
         ({"authorization_servers": ["http://idp.example"]}, DESCRIBED, "not https"),
         ({"authorization_servers": ["https://u:p@idp.example"]}, DESCRIBED, "no address"),

@@ -87,6 +87,13 @@ class TestAServerElsewhereUsesWhoLooksAtIt:
             {"registration_endpoint": f"{LOCAL}/v1/agent/service/register"},
             {"registration_client_uri": f"{LOCAL}/"},
             {"registration_endpoint": "https://localhost/register"},
+            {"registration_endpoint": "https://localhost./register"},
+            {"registration_endpoint": "https://127.1/register"},
+            {"registration_endpoint": "https://[::ffff:127.0.0.1]/register"},
+            {"registration_endpoint": "https://0.0.0.0/register"},
+            {"registration_endpoint": "https://10.0.0.1/register"},
+            {"registration_endpoint": "https://[fd00::1]/register"},
+            {"registration_endpoint": "https://169.254.169.254/register"},
             {"/.well-known/oauth-authorization-server": f"{LOCAL}/"},
         ],
     )
@@ -101,9 +108,29 @@ class TestAServerElsewhereUsesWhoLooksAtIt:
 
     def test_it_believes_nobody_who_has_another_name(self) -> None:
         """RFC 8414 section 3.3."""
-        asked = self.asked(issuer="https://other.example")
+        iss = {"authorization_response_iss_parameter_supported": True}
+        asked = self.asked(issuer="https://other.example", **iss)
         assert "/register" not in {request.url.path for request in asked}
         assert "/register" in {request.url.path for request in self.asked(issuer=f"{PUBLIC}/")}
+
+    @pytest.mark.parametrize("name", ["token_endpoint", "authorization_endpoint"])
+    def test_it_takes_no_endpoint_of_others_from_who_sends_no_iss(self, name: str) -> None:
+        """Mix-up (RFC 9700 section 4.4)."""
+
+        def registers(url: str, **more: object) -> bool:
+            return "/register" in {one.url.path for one in self.asked(**{name: url}, **more)}
+
+        elsewhere = "https://elsewhere.example/x"
+        assert not registers(elsewhere)
+        assert registers(elsewhere, authorization_response_iss_parameter_supported=True)
+        assert registers("https://login.mcp.example/x")
+        assert not registers(f"{PUBLIC}:8443/x")
+
+    def test_its_metadata_is_its_own(self) -> None:
+        """RFC 9728 section 3.3."""
+        for resource in (f"{PUBLIC}/other", f"{PUBLIC}/", "https://other.example/mcp"):
+            assert "/register" not in {one.url.path for one in self.asked(resource=resource)}
+        assert "/register" in {one.url.path for one in self.asked(resource=f"{PUBLIC}/mcp/")}
 
     def test_a_clients_token_goes_to_who_gave_it(self) -> None:
         asked = self.asked(registration_client_uri="https://elsewhere.example/c")

@@ -1,6 +1,7 @@
 /** The identity provider (OAuth 2.0 authorization server) and its endpoints. */
 
-import { type Answer, Unreachable, isSecure, parseUrl, printable, request } from "../http.js";
+import { whyNot } from "../addresses.js";
+import { type Answer, type Unreachable, printable, request } from "../http.js";
 
 /** What clients have registered that were made for one's own computer; nothing listens there. */
 export const LOOPBACK_REDIRECT_URI = "http://localhost:1455/auth/callback";
@@ -44,9 +45,9 @@ export async function findIdp(
 ): Promise<Idp> {
   const found = await metadata(issuer);
   const endpoint = (name: string): string => {
-    const url = parseUrl(String(found[name]));
-    if (!url || !isSecure(url)) throw new IdpError(`${issuer} names no https ${name}`);
-    return url.href;
+    const why = whyNot(found[name], new URL(issuer));
+    if (why) throw new IdpError(`the ${name} that ${issuer} names ${why}`);
+    return String(found[name]);
   };
   return {
     issuer,

@@ -65,20 +65,39 @@ async function ask(endpoint: string, what: string, form: Record<string, string>)
     throw new IdpError(`the token endpoint ${endpoint} cannot be reached (${error.message})`);
   });
   const { access_token: access, refresh_token: refresh, expires_in: expiresIn } = body;
-  // In a header field: fetch names a value that it refuses in its error.
-  if (status !== 200 || typeof access !== "string" || !/^[\x21-\x7e]+$/.test(access)) {
+  // Some leave out its type.
+  const isBearer = isOfBearer(body["token_type"] ?? "Bearer");
+  if (status !== 200 || !isToken(access) || !isBearer) {
     const why = `the token endpoint refused ${what} (status ${status}, ${errorCode(body)})`;
     const isFinal = status < 500 && status !== 408 && status !== 429;
     throw isFinal ? new GrantRefused(why) : new IdpError(why);
   }
   return {
     access,
-    refresh: typeof refresh === "string" ? refresh : "",
-    expires: Date.now() + (typeof expiresIn === "number" ? expiresIn : 3600) * 1000,
+    refresh: isToken(refresh) ? refresh : "",
+    expires: Date.now() + (isLifetime(expiresIn) ? expiresIn : 3600) * 1000,
     accountId: accountId(body["id_token"]) ?? accountId(access),
     name: accountName(body["id_token"]) ?? accountName(access),
     idToken: body["id_token"],
   };
+}
+
+/**
+ * True for what a header field takes: fetch names a value that it refuses in its error, and servers
+ * refuse one of more than some kilobytes.
+ */
+export function isToken(value: unknown): value is string {
+  return typeof value === "string" && /^[\x21-\x7e]{1,16384}$/.test(value);
+}
+
+/** RFC 6750: a token of another type is good for nothing without more than the token. */
+export function isOfBearer(type: unknown): boolean {
+  return typeof type === "string" && type.toLowerCase() === "bearer";
+}
+
+/** Seconds that can be stored: JSON has no infinity. */
+export function isLifetime(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER / 1000;
 }
 
 /**

@@ -5,6 +5,7 @@ import { OAuthError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
 import type { OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
 
 import { isLoopback } from "../http.js";
+import { isLifetime, isOfBearer, isToken } from "../idp/tokens.js";
 import type { Grant } from "../signin/target.js";
 import { McpError, asker, noting } from "./asking.js";
 import type { Authority } from "./discovery.js";
@@ -48,7 +49,7 @@ export async function clientAt(
     return { id: document, redirectUri };
   }
   throw new McpError(
-    `${server.name} registers no clients by itself: register one there, with the redirect URI ` +
+    `${server.title} registers no clients by itself: register one there, with the redirect URI ` +
       `${redirectUri}, and set "oauth": {"clientId": …} of the server in opencode.json`,
   );
 }
@@ -88,12 +89,12 @@ async function registered(
     } catch (error) {
       // Whatever it says, it may be the redirect URI: few name it as RFC 7591 does.
       if (!(error instanceof OAuthError)) {
-        throw new McpError(`${server.name} registered no client (${why(error, code())})`);
+        throw new McpError(`${server.title} registered no client (${why(error, code())})`);
       }
       refusals.push(`${redirectUri} (${code()})`);
     }
   }
-  throw new McpError(`${server.name} registers no client for ${refusals.join(", nor for ")}`);
+  throw new McpError(`${server.title} registers no client for ${refusals.join(", nor for ")}`);
 }
 
 /** A public client, as long as that is not ruled out. */
@@ -111,8 +112,9 @@ export async function redeemAt(
   grant: Grant,
 ): Promise<OAuthTokens> {
   const { ask, code } = noting(asker(server.url, 30_000));
+  let tokens: OAuthTokens;
   try {
-    return await exchangeAuthorization(url, {
+    tokens = await exchangeAuthorization(url, {
       metadata,
       clientInformation: {
         client_id: client.id,
@@ -127,9 +129,14 @@ export async function redeemAt(
     });
   } catch (error) {
     throw new McpError(
-      `${server.name}'s token endpoint refused the code (${why(error, code())})`,
+      `${server.title}'s token endpoint refused the code (${why(error, code())})`,
     );
   }
+  const { access_token: access, refresh_token: refresh, token_type: type, expires_in: ends } = tokens;
+  const fits = isToken(access) && isOfBearer(type) && (!refresh || isToken(refresh));
+  if (fits && (ends === undefined || isLifetime(ends))) return tokens;
+  // opencode takes the whole of its file for empty where one entry is not as it wants it.
+  throw new McpError(`${server.title} gave no token that opencode can use`);
 }
 
 /** What went wrong, in no words but ours: others' may quote what was sent, or a secret answered. */

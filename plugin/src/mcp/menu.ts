@@ -34,7 +34,7 @@ export class Menu {
       message: "Which MCP server?",
       options: [...ordered].map((one) => {
         const hint = [one.host, this.#words(one)].filter((text) => text).join(", ");
-        return { label: one.name, value: one.name, hint };
+        return { label: one.title, value: one.name, hint };
       }),
     };
   }

@@ -14,6 +14,8 @@ import { McpError } from "./asking.js";
 import { PROVIDER, addEntry, hasList, nameNobodyIfAlone, takeBack, witness } from "./entry.js";
 import { closed, opened } from "./instances.js";
 import { Menu } from "./menu.js";
+import { ownSignIns } from "./own.js";
+import { forgetOthers } from "./same-name.js";
 import { type McpServer, serversOf } from "./servers.js";
 import { mcpTarget } from "./sign-in.js";
 
@@ -32,6 +34,7 @@ export async function mcp(
   const log = logger(client);
   const context: Context = { client, directory, log };
   const settings = (): Settings => readSettings(options, process.env);
+  const own = ownSignIns(options, process.env);
   const menu = new Menu(client);
   let held: Config = {};
   let servers: readonly McpServer[] = [];
@@ -50,7 +53,7 @@ export async function mcp(
       shown(context, PROVIDER, inputs, async () => {
         const server = servers.find(({ name }) => name === inputs?.["server"]);
         if (!server) throw new McpError("there is no such MCP server: reload opencode's page");
-        return await begin(mcpTarget(server, client, onLocalhost));
+        return await begin(mcpTarget(server, context, own, onLocalhost));
       }),
   });
   const viaRelay = (target: Target): Promise<Authorization> =>
@@ -72,6 +75,7 @@ export async function mcp(
   return {
     config: async (config) => {
       held = config;
+      await forgetOthers(config, log);
       servers = serversOf(config);
       opened({ context, servers });
       if (servers.length === 0) return;

@@ -1,11 +1,13 @@
 /** The MCP servers of opencode's configuration that somebody may have to sign in to. */
 
-import { parseUrl } from "../http.js";
+import { parseUrl, printable } from "../http.js";
 import type { Config } from "../opencode/interface.js";
 
 export interface McpServer {
   /** What the configuration calls it. */
   readonly name: string;
+  /** The same, for logs and menus. */
+  readonly title: string;
   readonly url: string;
   readonly host: string;
   /** What opencode sends it with every request; may be secret. */
@@ -24,13 +26,27 @@ export function serversOf({ mcp }: Config): readonly McpServer[] {
     const { clientId, clientSecret, scope } = set.oauth ?? {};
     const { host } = url;
     const headers = set.headers ?? {};
-    return [{ name, url: set.url!, host, headers, clientId, clientSecret, scope }];
+    return [{ name, title: printable(name), url: set.url!, host, headers, clientId, clientSecret, scope }];
   });
 }
 
-/** What the relay's pages say that the person signs in with: at most 40 printable characters. */
-export function shownAs({ name, host }: McpServer): string {
-  const plain = name.replace(/[^\x20-\x7e]+/g, "-");
-  const both = `${plain} (${host})`;
-  return both.length <= 40 ? both : host.slice(-40);
+/** Of all that opencode may send a token to, switched on or not: it can be, at any time. */
+export function addressesOf({ mcp }: Config): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(mcp ?? {}).flatMap(([name, { type, url, oauth }]) =>
+      type === "remote" && url && oauth !== false ? [[name, url] as const] : [],
+    ),
+  );
+}
+
+/**
+ * What the relay's pages say that the person signs in with: at most 40 printable characters. `where`
+ * is the host that asks them to, where that is another than the server's.
+ */
+export function shownAs({ name, host }: McpServer, where?: string): string {
+  const at = where === undefined ? "" : ` at ${where.slice(-20)}`;
+  const both = `${name.replace(/[^\x20-\x7e]+/g, "-")} (${host})`;
+  const left = 40 - at.length;
+  // The end of a host name says whose it is.
+  return (both.length <= left ? both : host.slice(-left)) + at;
 }

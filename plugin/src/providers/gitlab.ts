@@ -11,9 +11,9 @@ import { slot } from "../signin/accounts.js";
 import type { Target } from "../signin/target.js";
 
 export const GITLAB = "gitlab";
-const CLOUD = "https://gitlab.com";
+export const CLOUD = "https://gitlab.com";
 /** opencode's own application on gitlab.com, and its one redirect URI: nothing listens there. */
-const APPLICATION = "1d89f9fdb23ee96d4e603201f6861dab6e143c5c3c00469a018a2d94bdc03d4e";
+export const APPLICATION = "1d89f9fdb23ee96d4e603201f6861dab6e143c5c3c00469a018a2d94bdc03d4e";
 const REDIRECT_URI = "http://127.0.0.1:8080/callback";
 
 /** True where the application is one's own, which has the relay's redirect URI registered. */

@@ -5,10 +5,12 @@ import {
   type JWTVerifyGetKey,
   calculateJwkThumbprint,
   createRemoteJWKSet,
+  customFetch,
   exportJWK,
   generateKeyPair,
 } from "jose";
 
+import { exchange } from "../http.js";
 import type { Discovery } from "./discovery.js";
 
 export interface LoginKeys {
@@ -40,6 +42,10 @@ export function signingKeys(relay: Discovery): JWTVerifyGetKey {
       cacheMaxAge: 300_000,
       cooldownDuration: 60_000,
       timeoutDuration: 10_000,
+      [customFetch]: async (url, init) => {
+        const { answer, text } = await exchange(url, init, 10_000);
+        return new Response(text, { status: answer.status });
+      },
     });
     keySets.set(relay.jwksUri, keys);
   }

@@ -76,11 +76,12 @@ async function byRedirect(attempt: Attempt, publicUrl: string): Promise<Authoriz
     }
   }
   void login.watch();
+  const where = target.where ? ` at ${target.where}` : "";
   return {
     url: login.link,
     method: "auto",
     // opencode's page shows what follows the last colon in a box "Confirmation code".
-    instructions: "Sign in through the link. Confirmation code: none, nothing to type",
+    instructions: `Sign in${where} through the link. Confirmation code: none, nothing to type`,
     callback: () => login.answered,
   };
 }

@@ -1,5 +1,6 @@
 /** What the person types or pastes into opencode: the page's address, or a completion code. */
 
+import { printable } from "../http.js";
 import type { Result } from "../opencode/interface.js";
 import { collect, complete } from "../relay/collecting.js";
 import { NOT_IN_TIME, type OAuthLogin, typedLogins, whyOver } from "./oauth-login.js";
@@ -32,7 +33,7 @@ export async function entered(login: OAuthLogin, text: string): Promise<Result> 
     return refused("this way takes the code of the relay's page: choose the way that pastes");
   }
   if (!issFits(owner.idp, pasted.parameters)) {
-    return refused(`it is not from ${owner.idp.issuer}, its iss ${issOf(pasted.parameters)}`);
+    return refused(`it is not from ${printable(owner.idp.issuer)}, its iss ${issOf(pasted.parameters)}`);
   }
   try {
     await redeemCode(owner, pasted.parameters.get("code"));
@@ -43,12 +44,20 @@ export async function entered(login: OAuthLogin, text: string): Promise<Result> 
   return await owner.ended;
 }
 
+/** Of the tries that a login has, those which what is typed for another does not use up. */
+const KEPT = 2;
+
 async function completed(login: OAuthLogin, code: string): Promise<Result> {
   const { log } = login.context;
   let why = "no login waits for a completion code";
+  // opencode remembers one login a provider, in each of its instances.
+  const others = typedLogins(login.provider).filter(
+    ({ context }) => context.directory === login.context.directory,
+  );
   // The form's own login first: a wrong try is counted against each login it is tried on.
-  for (const other of new Set([login, ...typedLogins(login.provider)])) {
+  for (const other of new Set([login, ...others])) {
     if (!(other instanceof RelayLogin) || other.isOver) continue;
+    if (other !== login && other.triesLeft !== undefined && other.triesLeft <= KEPT) continue;
     const { collectVerifier } = other.secrets;
     const { status } = await collect(other.discovery, other.opened, collectVerifier, 0, other.over);
     if (status !== "held" || other.isOver) continue;
@@ -58,6 +67,7 @@ async function completed(login: OAuthLogin, code: string): Promise<Result> {
         other.hurry();
         return await other.ended;
       }
+      other.triesLeft = triesLeft;
       why = `it is wrong${triesLeft === undefined ? "" : `, ${triesLeft} tries left`}`;
     } catch (error) {
       why = `the relay cannot be reached (${(error as Error).message})`;

@@ -25,9 +25,9 @@ export class Login {
   /** This login's own end. */
   readonly ended: Promise<Result>;
   /**
-   * What opencode is told: the login's own end, or success as soon as another of its provider's does.
-   * opencode remembers one login a provider, so with two people signing in there it waits on the
-   * second one's answer for both.
+   * What opencode is told: the login's own end, or success as soon as another of the same account's
+   * does. opencode remembers one login a provider, so with two people signing in there it waits on
+   * the second one's answer for both.
    */
   readonly answered: Promise<Result>;
   /** Why it failed, once it did and said so. */
@@ -42,6 +42,8 @@ export class Login {
     readonly context: Context,
     /** The provider of opencode's list in whose dialog it was begun. */
     readonly provider: string,
+    /** Which of that provider's accounts, where it has several. */
+    readonly account = "",
   ) {
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.answered = new Promise((resolve) => (this.#answer = resolve));
@@ -65,7 +67,10 @@ export class Login {
     this.#end(result);
     this.#answer(result);
     if (result.type !== "success") return;
-    for (const other of live) if (other.provider === this.provider) other.#answer(result);
+    for (const other of live) {
+      const isSame = other.provider === this.provider && other.account === this.account;
+      if (isSame) other.#answer(result);
+    }
   }
 
   /** Ends the login as failed, and says why in the log. */

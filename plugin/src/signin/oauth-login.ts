@@ -22,7 +22,7 @@ export abstract class OAuthLogin extends Login {
     readonly redirectUri: string,
     lifetime: number,
   ) {
-    super(context, target.provider);
+    super(context, target.provider, target.account);
     this.deadline = Date.now() + lifetime * 1000;
   }
 

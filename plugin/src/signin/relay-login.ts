@@ -17,6 +17,8 @@ export interface Secrets {
 }
 
 export class RelayLogin extends OAuthLogin {
+  /** For a completion code, as far as the relay has said. */
+  triesLeft: number | undefined;
   #opened: OpenedLogin | undefined;
   #secrets: Secrets | undefined;
 

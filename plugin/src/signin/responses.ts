@@ -27,7 +27,7 @@ export async function verify(
     throw new ResponseRefused(clock ? `${why}; ${clock}` : why);
   }
   if (!issFits(idp, parameters)) {
-    throw new Error(`the response is not from ${idp.issuer}: its iss ${issOf(parameters)}`);
+    throw new Error(`the response is not from ${printable(idp.issuer)}: its iss ${issOf(parameters)}`);
   }
   return parameters;
 }
@@ -57,5 +57,5 @@ export function issOf(parameters: ReadonlyMap<string, string>): string {
 /** What the identity provider answered in place of a code, fit for the log. */
 export function refusal({ idp }: RelayLogin, parameters: ReadonlyMap<string, string>): string {
   const more = printable(parameters.get("error_description"));
-  return `${idp.issuer} answered ${printable(parameters.get("error"))}${more ? ` (${more})` : ""}`;
+  return `${printable(idp.issuer)} answered ${printable(parameters.get("error"))}${more ? ` (${more})` : ""}`;
 }

@@ -27,8 +27,11 @@ export function typed(login: OAuthLogin): Authorization {
 /** The relay is asked until it has an answer. */
 export function polled(login: RelayLogin): Authorization {
   if (login.byCode) return typed(login);
-  const enter =
-    login.redirectUri === LOOPBACK_REDIRECT_URI
+  const { where } = login.target;
+  const isLocal = login.redirectUri === LOOPBACK_REDIRECT_URI;
+  const enter = where
+    ? `At ${where.slice(-30)}. ${isLocal ? "No page loads? Paste. Code" : "Code for the relay's page"}`
+    : isLocal
       ? "No page loads? Paste instead. Code to enter"
       : "Where the relay asks, enter this code";
   return {

@@ -21,8 +21,12 @@ export interface Grant {
 export interface Target {
   /** The provider of opencode's list in whose dialog the sign-in begins. */
   readonly provider: string;
+  /** Which of that provider's accounts, where it has several. */
+  readonly account?: string;
   /** Whom the person signs in with, for the pages: 1 to 40 printable characters. */
   readonly name: string;
+  /** The host at which the person signs in, where that is another than `name` suggests. */
+  readonly where?: string | undefined;
   /**
    * Asks for what one sign-in needs to know of the identity provider; without a relay the person is
    * to paste. Throws an error that says what is wrong.

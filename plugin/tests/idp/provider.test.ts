@@ -39,6 +39,22 @@ test("a slash at the end is another issuer: the option spells it as the provider
   await assert.rejects(asked, { message: new RegExp(`, which it spells ${idp.origin}$`) });
 });
 
+test("its endpoints are no nearer to this machine than it is itself, and on https", async (t) => {
+  const issuer = "https://sso.example";
+  const { fetch } = globalThis;
+  t.after(() => (globalThis.fetch = fetch));
+  for (const [endpoint, says] of [
+    ["http://localhost:1/token", /token_endpoint that .* names is this machine's own/],
+    ["https://10.0.0.1/token", /of a private network/],
+    ["http://sso.example/token", /is not https/],
+    [undefined, /is no address/],
+  ] as const) {
+    const said = { issuer, authorization_endpoint: `${issuer}/a`, token_endpoint: endpoint };
+    globalThis.fetch = async () => Response.json(said);
+    await assert.rejects(findIdp({ issuer, clientId: "c" }, {}), says);
+  }
+});
+
 test("one that has RFC 8414's document only is found, its path behind the document's", async (t) => {
   t.after(() => (idp.intercept = undefined));
   const issuer = `${idp.origin}/tenant/`;

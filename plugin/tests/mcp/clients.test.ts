@@ -112,3 +112,24 @@ test("a code is redeemed once, with PKCE and the resource, and a refusal quotes 
   });
   assert.equal(mcp.forms().length, 2);
 });
+
+test("a token that opencode cannot use, or keep, is refused", async () => {
+  const authority = await authorityOf(mcp.server());
+  const client = await clientAt(mcp.server(), authority, both);
+  const good = { access_token: "a", token_type: "bearer", expires_in: "0" };
+  mcp.tokens = good;
+  assert.equal((await redeemAt(mcp.server(), authority, client, grant)).expires_in, 0);
+  for (const odd of [
+    { access_token: "" },
+    { access_token: "a\r\nb" },
+    { access_token: "a".repeat(16_385) },
+    { refresh_token: "\u00e4" },
+    { token_type: "mac" },
+    { expires_in: -1 },
+    { expires_in: 1e300 },
+  ]) {
+    mcp.tokens = { ...good, ...odd };
+    const asked = redeemAt(mcp.server(), authority, client, grant);
+    await assert.rejects(asked, /demo gave no token that opencode can use/, JSON.stringify(odd).slice(0, 80));
+  }
+});

@@ -3,6 +3,7 @@ import { after, before, beforeEach, test } from "node:test";
 
 import { McpError, asker } from "../../src/mcp/asking.js";
 import { authorityOf } from "../../src/mcp/discovery.js";
+import { json } from "../stub.js";
 import { StubMcp } from "./stub.js";
 
 process.env["NO_PROXY"] = "127.0.0.1";
@@ -32,12 +33,12 @@ test("the server's own challenge says where the metadata is, and which scope it 
   mcp.challenge = `Bearer resource_metadata="${mcp.origin}/elsewhere", scope="narrow"`;
   mcp.intercept = ({ path }, answer) => {
     if (path !== "/elsewhere") return false;
-    const document = { resource: mcp.origin, authorization_servers: [mcp.origin] };
+    const document = { resource: `${mcp.origin}/mcp/`, authorization_servers: [mcp.origin] };
     answer.writeHead(200).end(JSON.stringify(document));
     return true;
   };
   const { resource, scope } = await authorityOf(mcp.server());
-  assert.equal(resource, mcp.origin); // as it is written, without a slash
+  assert.equal(resource, `${mcp.origin}/mcp/`); // as it is written, with a slash
   assert.equal(scope, "narrow");
   assert.equal((await authorityOf(mcp.server({ scope: "mine" }))).scope, "mine");
 });
@@ -95,12 +96,13 @@ test("what cannot be used is said", async () => {
     });
   };
   mcp.resource = { resource: "https://other.example/mcp" };
-  await refused(/does not match/);
+  await refused(/another resource \(RFC 9728 3\.3\)/);
   mcp.resource = {};
   for (const [metadata, pattern] of [
     [{ response_types_supported: ["token"] }, /knows no codes/],
     [{ code_challenge_methods_supported: ["plain"] }, /PKCE/],
-    [{ token_endpoint: "http://elsewhere.example/token" }, /is not https/],
+    [{ token_endpoint: "http://elsewhere.example/token" }, /token_endpoint is not https/],
+    [{ registration_endpoint: "http://elsewhere.example/" }, /registration_endpoint is not https/],
     [{ authorization_endpoint: "javascript:alert(1)" }, /does not say how to sign in/],
   ] as const) {
     mcp.metadata = metadata;
@@ -120,6 +122,69 @@ test("nothing is asked that is not https, or this machine's own in a server's na
   const ask = asker("https://mcp.example/");
   await assert.rejects(ask("http://mcp.example/metadata"), /is not https/);
   await assert.rejects(ask(`${mcp.origin}/metadata`), /this machine's own/);
+});
+
+test("a resource is the server itself, or that whose metadata was asked for", async () => {
+  const found = async (path: string, resource: string, challenge = "Bearer") => {
+    mcp.challenge = challenge;
+    mcp.intercept = (seen, answer) => {
+      if (!seen.path.includes("oauth-protected-resource")) return false;
+      const document = { resource, authorization_servers: [mcp.origin] };
+      json(answer, seen.path === path ? 200 : 404, document);
+      return true;
+    };
+    return (await authorityOf(mcp.server({ url: `${mcp.origin}/mcp?api_key=a-key` }))).resource;
+  };
+  const well = "/.well-known/oauth-protected-resource";
+  assert.equal(await found(`${well}/mcp?api_key=a-key`, `${mcp.origin}/mcp`), `${mcp.origin}/mcp`);
+  assert.equal(await found(well, mcp.origin), mcp.origin);
+  const named = `Bearer resource_metadata="${mcp.origin}${well}/mcp"`;
+  assert.equal(await found(`${well}/mcp`, `${mcp.origin}/mcp/`, named), `${mcp.origin}/mcp/`);
+  for (const [path, resource, challenge] of [
+    [`${well}/mcp?api_key=a-key`, mcp.origin],
+    [`${well}/mcp`, mcp.origin, named],
+    ["/mine/oauth-protected-resource", mcp.origin, `Bearer resource_metadata="${mcp.origin}/mine/oauth-protected-resource"`],
+    [well, `${mcp.origin}/other`],
+    [well, `${mcp.origin}/?tenant=1`],
+  ] as const) {
+    await assert.rejects(found(path, resource, challenge), /of another resource/, `${path} ${resource}`);
+  }
+});
+
+test("without iss both endpoints are at the issuer, or at a host above or below it", async () => {
+  const of = async (metadata: Record<string, unknown>) => {
+    mcp.metadata = metadata;
+    return await authorityOf(mcp.server());
+  };
+  const { port } = new URL(mcp.origin);
+  for (const name of ["authorization_endpoint", "token_endpoint"]) {
+    for (const url of [`http://localhost:${port}/x`, "http://127.0.0.1:1/x", "https://other.example/x"]) {
+      const { host } = new URL(url);
+      const says = new RegExp(`its ${name} is at ${host}, and its issuer at .*RFC 9207`);
+      await assert.rejects(of({ [name]: url }), says);
+      await of({ [name]: url, authorization_response_iss_parameter_supported: true });
+    }
+  }
+});
+
+test("what is told of a server has no key of its address in it", async () => {
+  const { host } = new URL(mcp.origin);
+  const url = `http://user:a-password@${host}/mcp?api_key=a-key`;
+  for (const change of [
+    () => (mcp.resource = { resource: "https://other.example/mcp" }),
+    () => (mcp.resource = { authorization_servers: ["http://elsewhere.example/?a-key"] }),
+    () => (mcp.metadata = { issuer: "https://other.example" }),
+    () => (mcp.metadata = { response_types_supported: 1 }),
+    () => (mcp.intercept = (_seen, answer) => Boolean(answer.destroy())),
+  ]) {
+    change();
+    await assert.rejects(authorityOf(mcp.server({ url })), ({ message }: Error) => {
+      assert.doesNotMatch(message, /a-key|a-password|expected|received/);
+      assert.match(message, /^demo does not say how to sign in: /);
+      return true;
+    });
+    [mcp.resource, mcp.metadata] = [{}, {}];
+  }
 });
 
 test("no redirect is followed, and no endless answer read", async () => {

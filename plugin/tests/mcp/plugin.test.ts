@@ -20,6 +20,7 @@ let log: string[] = [];
 let connects: string[] = [];
 let version = "1.18.33";
 let status = "connected";
+const loaded: ListedHooks[] = [];
 let providers: { id: string }[] | undefined;
 
 before(async () => {
@@ -38,6 +39,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const login of liveLogins()) login.end({ type: "failed" });
+  for (const hooks of loaded.splice(0)) await hooks.dispose();
   await server.stop();
 });
 after(async () => {
@@ -72,6 +74,7 @@ async function opened(
 ): Promise<ListedHooks> {
   const hooks = await mcp({ client: client(directory), directory }, options);
   await hooks.config(config);
+  loaded.push(hooks);
   return hooks;
 }
 
@@ -152,7 +155,7 @@ test("a sign-in through the relay ends with tokens in opencode's file, and every
   server.tokens = { access_token: "a", refresh_token: "r", token_type: "Bearer", scope: "s" };
   const hooks = await opened("/a");
   await opened("/b");
-  const other = { demo: { type: "remote", url: "https://other.example/mcp" } };
+  const other = { other: { type: "remote", url: "https://other.example/mcp" } };
   await opened("/c", viaRelay(), { mcp: other });
   const shown = await begin(hooks);
   assert.equal(shown.method, "auto");
@@ -168,6 +171,73 @@ test("a sign-in through the relay ends with tokens in opencode's file, and every
     serverUrl: server.server().url,
   });
   assert.deepEqual(connects.sort(), ["demo in /a", "demo in /b"]);
+});
+
+test("nobody signs in to a server while a project is open that has another of its name", async () => {
+  const hooks = await opened("/a");
+  const other = await opened("/d", viaRelay(), {
+    mcp: { demo: { type: "remote", url: "https://other.example/mcp" } },
+  });
+  await assert.rejects(begin(hooks), /demo is another server in \/d, which is open too/);
+  await other.dispose();
+  assert.equal((await begin(hooks)).method, "auto");
+});
+
+test("a token that has expired at once is stored as expired", async () => {
+  server.tokens = { access_token: "a", token_type: "Bearer", expires_in: 0 };
+  const shown = await begin(await opened("/a"));
+  await relay.release(relay.last, { code: "the-code" });
+  await (shown as { callback(): Promise<unknown> }).callback();
+  const { tokens } = (await entry()) as { tokens: { expiresAt: number } };
+  assert.ok(tokens.expiresAt <= Date.now() / 1000);
+});
+
+test("a sign-in to one server is not the answer to a dialog of another", async () => {
+  const { url } = server.server();
+  const config: Config = { mcp: { demo: { type: "remote", url }, other: { type: "remote", url } } };
+  const hooks = await opened("/a", viaRelay(), config);
+  const answers: string[] = [];
+  for (const name of ["other", "demo", "demo"]) {
+    const { callback } = (await begin(hooks, 0, name)) as { callback(): Promise<{ type: string }> };
+    void callback().then(({ type }) => void answers.push(`${name} ${type}`));
+  }
+  await relay.release(relay.last, { code: "the-code" });
+  while (answers.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(answers, ["demo success", "demo success"]);
+});
+
+test("where people sign in elsewhere than at the server, dialog, page and log say where", async () => {
+  const { port, host } = new URL(server.origin);
+  server.metadata = {
+    authorization_endpoint: `http://localhost:${port}/authorize`,
+    authorization_response_iss_parameter_supported: true,
+  };
+  const shown = await begin(await opened("/a"));
+  assert.equal(shown.instructions, `At localhost:${port}. Code for the relay's page: K7WR-9F2D`);
+  assert.equal(relay.last.body["provider"], `${host} at localhost:${port}`.slice(-40));
+  assert.ok(log.some((line) => line.endsWith(`demo (${host}) has people sign in at localhost:${port}`)));
+});
+
+test("the log says to whom a configured client secret goes", async () => {
+  const oauth = { clientId: "mine", clientSecret: "a-secret" };
+  const demo = { type: "remote", url: server.server().url, oauth };
+  const shown = await begin(await opened("/a", viaRelay(), { mcp: { demo } }));
+  await relay.release(relay.last, { code: "the-code" });
+  await (shown as { callback(): Promise<unknown> }).callback();
+  const { host } = new URL(server.origin);
+  assert.ok(log.some((line) => line.endsWith(`demo's client secret goes to ${host}`)));
+  assert.ok(!log.some((line) => line.includes("a-secret")));
+});
+
+test("a log line is one line, whatever a server is called", async () => {
+  const url = "https://mcp.example/";
+  const name = "x\n\u001b[31mlevel=INFO \u202e\u2028" + "y".repeat(9_000);
+  server.resource = { resource: "https://other.example/" };
+  const { url: at } = server.server();
+  const hooks = await opened("/a", viaRelay(), { mcp: { [name]: { type: "remote", url: at }, z: { type: "remote", url } } });
+  await assert.rejects(begin(hooks, 0, name));
+  for (const line of log) assert.match(line, /^[\x20-\x7e]{1,2100}$/);
+  assert.ok(log.some((line) => line.includes("does not say how to sign in")));
 });
 
 test("where it is not connected then, the log says so", async () => {

@@ -24,12 +24,17 @@ test("offered is what is remote, switched on, and has OAuth not switched off", (
 
 test("pages name the server and its host, in 40 characters at most", () => {
   const rest = { url: "", headers: {}, clientId: undefined, clientSecret: undefined, scope: undefined };
-  const server = (name: string, host: string) => ({ ...rest, name, host });
+  const server = (name: string, host: string) => ({ ...rest, name, title: name, host });
   assert.equal(shownAs(server("linear", "mcp.linear.app")), "linear (mcp.linear.app)");
   assert.equal(shownAs(server("ünï", "mcp.linear.app")), "-n- (mcp.linear.app)");
   const long = "a-very-long-name.of-some-company.example.com";
   // The end of a host name says whose it is.
   assert.equal(shownAs(server("x", long)), long.slice(-40));
+  const elsewhere = shownAs(server("x", "mcp.linear.app"), "evil.example");
+  assert.equal(elsewhere, "x (mcp.linear.app) at evil.example");
+  const both = shownAs(server("x", long), `login.${long}`);
+  assert.equal(both, `${long.slice(-16)} at ${long.slice(-20)}`);
+  assert.ok(both.length <= 40);
 });
 
 test("the line comes into the list, and leaves the configuration as it was", () => {

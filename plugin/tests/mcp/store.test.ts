@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
@@ -48,6 +48,20 @@ test("a file of another kind is left as it is, and named", async () => {
     await assert.rejects(store("one", entry("1")), (error: Error) => error.message.includes(path));
     assert.equal(await readFile(path, "utf8"), text);
   }
+});
+
+test("a link in its place stays one, and what a killed opencode left is removed", async () => {
+  const elsewhere = join(home, "elsewhere");
+  await mkdir(dirname(path), { recursive: true });
+  await mkdir(elsewhere, { recursive: true });
+  await writeFile(join(elsewhere, "kept.json"), "{}");
+  const left = "kept.json.0b2f7b5e-9b1c-4c3e-8c55-0d6b6f1f5a77";
+  for (const name of [left, "kept.json.backup"]) await writeFile(join(elsewhere, name), "");
+  await symlink(join(elsewhere, "kept.json"), path);
+  await store("one", entry("1"));
+  assert.ok((await lstat(path)).isSymbolicLink());
+  assert.deepEqual(await written(), { one: entry("1") });
+  assert.deepEqual((await readdir(elsewhere)).sort(), ["kept.json", "kept.json.backup"]);
 });
 
 test("of many at once none is lost", async () => {

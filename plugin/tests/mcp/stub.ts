@@ -23,7 +23,7 @@ export class StubMcp extends Server {
     const url = `${this.origin}/mcp`;
     const { host } = new URL(url);
     const none = { clientId: undefined, clientSecret: undefined, scope: undefined };
-    return { name: "demo", url, host, headers: {}, ...none, ...more };
+    return { name: "demo", title: "demo", url, host, headers: {}, ...none, ...more };
   }
 
   forms(): URLSearchParams[] {
@@ -37,7 +37,7 @@ export class StubMcp extends Server {
 
   protected override answer({ path, body }: Seen, answer: ServerResponse): void {
     const at = this.openid ? "openid-configuration" : "oauth-authorization-server";
-    switch (path) {
+    switch (path.split("?")[0]) {
       case "/mcp":
         return json(answer, 401, {}, { "www-authenticate": this.challenge });
       case "/.well-known/oauth-protected-resource/mcp":

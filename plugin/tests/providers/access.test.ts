@@ -125,6 +125,8 @@ test("nor does an answer that is no token", async () => {
     answer = { access_token };
     await assert.rejects(token(), /refused the refresh token \(status 200/);
   }
+  answer = { access_token: "a2", token_type: "mac" };
+  await assert.rejects(token(), /refused the refresh token \(status 200/);
 });
 
 test("an account of another issuer is not used, and its refresh token shown to nobody", async () => {

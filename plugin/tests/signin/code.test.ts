@@ -179,6 +179,21 @@ test("a completion code reaches the held login of another form, but no pending o
   assert.equal(second!.status, "pending");
 });
 
+test("what is typed wrong in one form does not use up the tries of another", async () => {
+  await using h = await typing();
+  const other = await h.code();
+  const form = await h.code();
+  await h.load({ relay: h.relay.origin, key: h.relay.key }, "/another/project");
+  await h.code();
+  const [first, second, third] = h.relay.logins;
+  for (const login of h.relay.logins) login.status = "held";
+  for (let n = 0; n < 5; n += 1) assert.deepEqual(await form.callback("KTRW-9F2E"), FAILED);
+  assert.deepEqual([first!.tries, second!.tries, third!.tries], [3, 5, 0]);
+  h.relay.callback = { code: "c1", iss: ISSUER };
+  h.idp.accounts.set("c1", "acct_1");
+  assert.deepEqual(await other.callback("KTRW-9F2D"), OK);
+});
+
 test("where the operator wants completion codes the relay's own redirect URI is kept", async () => {
   await using h = await typing();
   const form = await h.code();

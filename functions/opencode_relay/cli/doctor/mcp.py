@@ -132,7 +132,10 @@ class McpExamination:
             "takes client ID metadata documents": found.documents,
             "sends iss": found.sends_iss,
         }
-        return ", ".join(words for words, true in told.items() if true) or "registers no clients"
+        words = [words for words, true in told.items() if true] or ["registers no clients"]
+        if origin_of(found.authorization_endpoint) != origin_of(self._url):
+            words.append(f"people sign in at {origin_of(found.authorization_endpoint)}")
+        return ", ".join(words)
 
     def _registered(self, redirect_uri: str) -> str:
         """Become a client; else by the relay's own document, which has no URI but the relay's."""

@@ -21,6 +21,7 @@ from .checks import Wrong
 VERSION = "2025-06-18"  # of MCP; its later ones ask for no other metadata
 _ADDRESS = re.compile(r"[!-\[\]-~]{1,2000}")
 _REDIRECTS = 3
+_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Metadata:
     def __init__(self, web: httpx.Client, url: str) -> None:
         self._web = web
         self._url = url
-        self._local = addresses.is_loopback(urlsplit(url).hostname or "")
+        self._near = addresses.nearness(urlsplit(url).hostname or "")
 
     def usable(self, url: object, what: str) -> str:
         """Return an address that may be asked. Raises Wrong, naming `what`."""
@@ -67,25 +68,31 @@ class Metadata:
                 f"Its {what} is not https: {url[:200]}. Often a server behind a proxy does not "
                 "know its own public address."
             )
-        if addresses.is_loopback(parts.hostname) and not self._local:
-            raise Wrong(f"Its {what} is on whatever machine asks: {url[:200]}.")
+        if addresses.nearness(parts.hostname) > self._near:
+            raise Wrong(f"Its {what} is on whatever machine asks, or behind it: {url[:200]}.")
         return url
 
     def resource(self, challenge: str) -> Resource:
         """Read the protected resource metadata; `challenge` is the server's WWW-Authenticate."""
         named = _parameter(challenge, "resource_metadata")
         if named:
-            found = self._first([self.usable(named, "resource_metadata")])
+            at = self.usable(named, "resource_metadata")
+            found = self._object(at)
             if found is None:
                 raise Wrong(f"It names its metadata at {named[:200]}, and there is none.")
         else:
-            found = self._first(_well_known(self._url, "oauth-protected-resource"))
+            for at in _well_known(self._url):
+                if (found := self._object(at)) is not None:
+                    break
         scope = _parameter(challenge, "scope")
         if found is None:  # older servers sign people in themselves
             return Resource(None, f"{origin_of(self._url)}/", scope)
         resource = self.usable(found.get("resource"), "resource")
-        if not _covers(resource, self._url):
-            raise Wrong(f"Its metadata is of another server: {resource[:200]}.")
+        if not _describes(resource, self._url, at):
+            raise Wrong(
+                f"Its metadata is of another resource, {resource[:200]}: it is to be the address "
+                "that was asked (RFC 9728 section 3.3)."
+            )
         issuers = found.get("authorization_servers")
         issuer = issuers[0] if isinstance(issuers, list) and issuers else f"{origin_of(self._url)}/"
         scopes = found.get("scopes_supported")
@@ -115,14 +122,21 @@ class Metadata:
             offered = found.get(name, [needed])
             if not isinstance(offered, list) or needed not in offered:
                 raise Wrong(f"Its {name} lacks {needed}, which opencode and the plugin need.")
-        self.usable(found.get("token_endpoint"), "token_endpoint")
+        sends_iss = found.get("authorization_response_iss_parameter_supported") is True
+        for name in ("token_endpoint", "authorization_endpoint"):
+            endpoint = self.usable(found.get(name), name)
+            if not sends_iss and not _beside(endpoint, named):
+                raise Wrong(
+                    f"Its {name} is not at its issuer {named[:200]}: {endpoint[:200]}. Such a "
+                    "server must announce and send iss (RFC 9207), or its answers may be another's."
+                )
         registration = found.get("registration_endpoint")
         return AuthorizationServer(
-            self.usable(found.get("authorization_endpoint"), "authorization_endpoint"),
+            endpoint,
             self.usable(registration, "registration_endpoint") if registration else "",
             _auth_method(found.get("token_endpoint_auth_methods_supported")),
             found.get("client_id_metadata_document_supported") is True,
-            found.get("authorization_response_iss_parameter_supported") is True,
+            sends_iss,
         )
 
     def _first(self, urls: Iterable[str]) -> dict[str, Any] | None:
@@ -161,10 +175,10 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _well_known(url: str, kind: str) -> list[str]:
+def _well_known(url: str) -> list[str]:
     """Below the path first (RFC 9728 section 3.1), then without it."""
     origin, path = origin_of(url), urlsplit(url).path.rstrip("/")
-    return list(dict.fromkeys(f"{origin}/.well-known/{kind}{one}" for one in (path, "")))
+    return list(dict.fromkeys(f"{origin}{_RESOURCE}{one}" for one in (path, "")))
 
 
 def _of_issuer(issuer: str) -> list[str]:
@@ -180,6 +194,23 @@ def _of_issuer(issuer: str) -> list[str]:
     )
 
 
-def _covers(resource: str, url: str) -> bool:
-    paths = [f"{urlsplit(one).path.rstrip('/')}/" for one in (resource, url)]
-    return origin_of(resource).lower() == origin_of(url).lower() and paths[1].startswith(paths[0])
+def _describes(resource: str, url: str, at: str) -> bool:
+    """Whether a resource is the server, or that whose metadata is at `at`; a last slash aside."""
+
+    def plain(one: str) -> str:
+        return (origin_of(one).lower() + urlsplit(one).path).rstrip("/")
+
+    origin, path = origin_of(url), urlsplit(at).path
+    known = origin_of(at) == origin and path.startswith(_RESOURCE)
+    asked = f"{origin}{path.removeprefix(_RESOURCE)}" if known else url
+    same = plain(resource) in {plain(url), plain(asked)}
+    return same and urlsplit(resource).query in {"", urlsplit(url).query}
+
+
+def _beside(one: str, other: str) -> bool:
+    """Whether two are at one host and port, or one's host is below the other's."""
+    parts = [urlsplit(url) for url in (one, other)]
+    below, above = sorted(((part.hostname or "") for part in parts), key=len, reverse=True)
+    if len({(part.scheme, part.port) for part in parts}) > 1:
+        return False
+    return below == above or ("." in above and below.endswith(f".{above}"))
