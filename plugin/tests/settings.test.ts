@@ -45,8 +45,8 @@ test("options win over the environment, and empty ones do not count", async () =
 });
 
 test("a key of the environment is for the environment's relay: a project may name another", async () => {
-  const env = { OPENCODE_RELAY_URL: "https://env.example/", OPENCODE_RELAY_KEY: "env-key" };
-  assert.equal(await readSettings({ relay: "https://env.example" }, env).key(), "env-key");
+  const env = { OPENCODE_RELAY_URL: "https://env.example/", OPENCODE_RELAY_KEY: keyOf("env") };
+  assert.equal(await readSettings({ relay: "https://env.example" }, env).key(), keyOf("env"));
   const { OPENCODE_RELAY_URL: _, ...alone } = env;
   for (const [options, vars] of [
     [RELAY, env],
