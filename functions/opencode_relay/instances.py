@@ -89,12 +89,11 @@ def name_key(name: str) -> str:
 def instance_id_of(key: Secret) -> str:
     """Read the instance's id off a key. Raises Refused where it is no key, or mistyped."""
     found = _KEY.fullmatch(key.reveal())
-    if not found:
+    if not key.reveal().startswith("ocr_"):
         raise Refused("instance-key-invalid", "This is not an instance key: one begins with ocr_.")
-    if not same(found[2], _checksum(key.reveal()[:-6])):
+    if not found or not same(found[2], _checksum(key.reveal()[:-6])):
         raise Refused(
-            "instance-key-invalid",
-            "The instance key is mistyped or cut off: its checksum does not fit. Copy it again.",
+            "instance-key-invalid", "The instance key is mistyped or cut off. Copy it again."
         )
     return found[1]
 

@@ -92,7 +92,7 @@ def test_a_terminal_is_asked_and_shows_no_key(home: Home, relay: str, key: str) 
     if b"Node" in shown:
         pytest.skip("needs Node, which builds the plugin")
     assert f"{relay} wants an instance key.".encode() in shown
-    assert b"This is not an instance key" in shown
+    assert b"mistyped or cut off" in shown
     assert key[4:-1].encode() not in shown
     assert home.settings == {"relay": relay, "catcher": True, "publicUrl": "auto", "key": key}
 
@@ -176,10 +176,11 @@ def test_another_relay_is_not_given_the_key_of_the_first(home: Home, relay: str,
     ("wrong", "says"),
     [
         (lambda key: f"{key[:-1]}{'0' if key[-1] != '0' else '1'}", "mistyped or cut off"),
+        (lambda key: key[:8], "mistyped or cut off"),
         (lambda _: "x", "This is not an instance key"),
         (lambda _: Instance.enrol("x", [], 0)[1].reveal(), "does not know this instance key"),
     ],
-    ids=["mistyped", "none", "unknown"],
+    ids=["mistyped", "cut", "none", "unknown"],
 )
 def test_a_key_that_is_wrong(home: Home, relay: str, key: str, wrong: Any, says: str) -> None:
     told = home.refused(relay, OPENCODE_RELAY_KEY=wrong(key))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
 import pytest
-from opencode_relay.cli.doctor.checks import Finding
+from opencode_relay.cli.doctor.checks import Finding, carry_out
+from opencode_relay.cli.doctor.instance import InstanceExamination
 from opencode_relay.cli.doctor.mcp import McpExamination
 
+from tests.docs.pages import ROOT
 from tests.support.ports import free_port
 
 from .homes import SETTINGS, Home
@@ -69,3 +73,14 @@ def test_where_the_relay_alone_is_refused_the_way_is_named(
     ok = {**relays, "its login page with localhost": pasting}
     said = McpExamination.sum_up([Finding(check, well, "") for check, well in ok.items()])
     assert said == (line and f"Through the relay: no. By pasting, or with a helper: yes, {line}")
+
+
+def test_an_opencode_where_people_paste_is_told_what_is_to_be_set() -> None:
+    [words] = re.findall('PASTE = "(.*)"', (ROOT / "plugin/src/signin/offer.ts").read_text())
+    offered = {"openai": [{"type": "oauth", "label": f"ChatGPT: {words}"}]}
+    with Hostile() as opencode, httpx.Client() as web:
+        opencode.answers = {"/provider/auth": says(offered)}
+        checks = InstanceExamination(web, opencode.url).checks()
+        [found] = carry_out([one for one in checks if one.name == "a sign-in begins"], needed=0)
+    assert found.ok is False
+    assert f"connect --public-url {opencode.url} --catcher`" in found.seen

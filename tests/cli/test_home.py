@@ -20,27 +20,33 @@ from opencode_relay.instances import Instance
 NOBODY = 65534
 
 
-def open_as_nobody(data: Path, told: Connection) -> None:
+def open_as_nobody(data: Path, make: bool, told: Connection) -> None:
     if os.geteuid() == 0:  # root may write anywhere
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     try:
-        Home(data, make=True)
+        Home(data, make=make)
         told.send("opened")
     except ConfigError as wrong:
         told.send(str(wrong))
 
 
-def test_a_directory_that_cannot_be_written_is_refused() -> None:
+@pytest.mark.parametrize(("mode", "make"), [(0o555, True), (0o000, True), (0o000, False)])
+def test_a_directory_that_is_anothers_is_refused(mode: int, make: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory)
-        data.chmod(0o555)
+        data.chmod(mode)
         hears, tells = multiprocessing.Pipe(duplex=False)
         context = multiprocessing.get_context("fork")
-        child = context.Process(target=open_as_nobody, args=(data, tells))
+        child = context.Process(target=open_as_nobody, args=(data, make, tells))
         child.start()
         child.join()
-        assert hears.recv() == f"Cannot write to the data directory {data}: check its owner."
+        heard, owner = hears.recv(), data.owner()
+        data.chmod(0o700)
+        assert heard == (
+            f"Cannot write to the data directory {data}: run this as {owner}, the relay's user, "
+            f"such as by `runuser -u {owner} -- …` as root."
+        )
         assert list(data.iterdir()) == []
 
 

@@ -3,9 +3,11 @@
 import json
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
+from opencode_relay.cli.home import Home
 
 from tests.cli.instances import Instances
 from tests.support.served import run_here
@@ -27,7 +29,13 @@ def test_add_prints_them_for_people_too(instances: Instances, name: str) -> None
     assert status == 0
     assert "ocr_" in told
     assert "shown only this once" in told
-    assert f"`opencode-relay connect {instances.served.url}` asks for it" in told
+    assert f"`opencode-relay connect {instances.served.url}` asks for it on this machine" in told
+
+
+def test_add_sends_another_machine_to_a_public_url(tmp_path: Path) -> None:
+    Home(tmp_path, make=True).remember_url("https://relay.example.com")
+    told = run_here("instances", "add", "build server", "--data", tmp_path).stdout
+    assert "On its machine `opencode-relay connect https://relay.example.com` asks for it" in told
 
 
 def test_a_running_serve_takes_a_new_key(instances: Instances, name: str) -> None:

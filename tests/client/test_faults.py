@@ -18,7 +18,7 @@ from .stub import DISCOVERY, OPENED, Answer, StubRelay, sealed_for
     [
         ({"protocol": 2}, "protocol 2"),
         ({"protocol": None}, "protocol"),
-        ({"issuer": "https://evil.example"}, "another issuer"),
+        ({"issuer": "https://evil.example"}, "calls itself 'https://evil.example'"),
         ({"jwks_uri": "https://evil.example/jwks"}, "jwks_uri"),
         ({"logins_endpoint": "https://relay.example.com:8443/v1/logins"}, "logins_endpoint"),
         ({"redirect_uri": None}, "redirect_uri"),

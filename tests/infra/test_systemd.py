@@ -16,8 +16,9 @@ from .conftest import ROOT
 
 UNIT = ROOT / "infra/systemd/opencode-relay.service"
 PAGE = read("docs/operations.md").partition("### As a service\n")[2].partition("\n## ")[0]
-INSTALL, OPERATE, SOCKET = blocks(PAGE, "sh")
-PIP = "python3 -m venv /opt/opencode-relay\n/opt/opencode-relay/bin/pip install .\n"
+INSTALL, OPERATE, _, UPGRADE, REMOVE, SOCKET = blocks(PAGE, "sh")
+PIP = "/opt/opencode-relay/bin/pip install .\n"
+MADE = f"/usr/bin/python3 -m venv /opt/opencode-relay\n{PIP}"
 EXPOSURE = 15  # tenths; systemd calls 10 to 49 "OK", and with a network on loopback 11 are left
 SETTINGS = "/etc/opencode-relay.env"
 FOR_THE_TEST = "[Service]\nStandardOutput=append:/run/log\nStandardError=inherit\nRestartSec=0\n"
@@ -45,8 +46,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
         ours = machine.root / "run/systemd/system/opencode-relay.service.d/test.conf"
         ours.parent.mkdir(parents=True)
         ours.write_text(FOR_THE_TEST)
-        assert PIP in INSTALL
-        machine.must(INSTALL.replace(PIP, ""))
+        assert MADE in INSTALL
+        machine.must(INSTALL.replace(MADE, ""))
         yield machine
 
 
@@ -76,7 +77,7 @@ def test_its_data_is_its_own(machine: Booted) -> None:
     listed = machine.must("stat -c '%a %U' /var/lib/opencode-relay /var/lib/opencode-relay/*")
     assert listed.splitlines()[0] == "700 opencode-relay"
     assert set(listed.splitlines()[1:]) == {"600 opencode-relay"}
-    assert "first" not in machine.must(OPERATE)
+    assert "ocr_" in machine.must(OPERATE)
 
 
 def test_a_login_goes_through_it(machine: Booted) -> None:
@@ -112,3 +113,12 @@ def test_on_a_unix_socket_the_proxys_user_reaches_it(machine: Booted) -> None:
     assert "proxy_not_trusted" not in machine.must("cat /run/log")
     machine.must("systemctl stop opencode-relay")
     assert not machine.can("ls /run/opencode-relay")
+
+
+def test_it_is_upgraded_and_gone_in_the_end(machine: Booted) -> None:
+    assert PIP in UPGRADE
+    machine.must(UPGRADE.replace(PIP, ""))
+    assert state(machine)["ActiveState"] == "active"
+    machine.must(REMOVE)
+    assert not machine.can("systemctl cat opencode-relay && id opencode-relay")
+    assert not machine.can("ls -d /var/lib/opencode-relay")

@@ -37,6 +37,8 @@ class Home:
     def __init__(self, data: Path, *, make: bool = False) -> None:
         self.data = data
         self.named = ("--data", str(data))
+        if data.is_dir() and not os.access(data, os.W_OK | os.X_OK):
+            raise ConfigError(f"Cannot write to the data directory {data}: {_as_its_owner(data)}.")
         if not make and not (data / "relay.db").exists():
             raise ConfigError(
                 f"There is no relay in {data}: start {program.command('serve', '--data', data)} "
@@ -46,8 +48,6 @@ class Home:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as wrong:
             raise ConfigError(f"Cannot make the data directory {data}: {wrong.strerror}.") from None
-        if not os.access(data, os.W_OK | os.X_OK):
-            raise ConfigError(f"Cannot write to the data directory {data}: check its owner.")
         self.repaired = make_private(data)
         self.store = SQLiteStore(data)
         self.keys = KeyFile(data)
@@ -65,6 +65,14 @@ class Home:
     def url(self) -> str | None:
         """The relay's public URL, once `serve` has run."""
         return (self._url.read_text("utf-8") or None) if self._url.exists() else None
+
+
+def _as_its_owner(data: Path) -> str:
+    try:
+        owner = data.owner()
+    except (KeyError, OSError):  # a user without a name
+        return "run this as the relay's user"
+    return f"run this as {owner}, the relay's user, such as by `runuser -u {owner} -- …` as root"
 
 
 def shared_of(data: str | None, stack: str | None, settings: Settings) -> Stack | None:

@@ -7,10 +7,11 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
-from opencode_relay import program
+from opencode_relay import addresses, program
 from opencode_relay.errors import ConfigError, NameTaken
 from opencode_relay.instances import Instance, name_key
 from opencode_relay.secret import Secret
@@ -51,8 +52,7 @@ def add(
         raise NameTaken(name)
     _show(instance, key, as_json)
     if not as_json:
-        url = relay.url or "RELAY_URL"
-        print(f"On its machine `opencode-relay connect {url}` asks for it.")
+        print(_next(relay.url))
 
 
 @app.command()
@@ -198,6 +198,15 @@ def _show(instance: Instance, key: Secret | None, as_json: bool) -> None:
             print(f"{name:12} {as_text(text)}")
     if key:
         print(_KEY_NOTE)
+
+
+def _next(url: str | None) -> str:
+    if url and addresses.is_loopback(urlsplit(url).hostname or ""):
+        return (
+            f"This relay has no public URL: `opencode-relay connect {url}` asks for it on this "
+            "machine, and no other reaches the relay."
+        )
+    return f"On its machine `opencode-relay connect {url or 'RELAY_URL'}` asks for it."
 
 
 def _day(when: float | None) -> str:

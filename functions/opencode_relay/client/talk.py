@@ -63,7 +63,10 @@ class Talk:
                 named = str(version)[:20] if isinstance(version, int) else "unknown"
                 raise NotARelay(f"{self.issuer} speaks protocol {named}; this client speaks 1.")
             if found.get("issuer") != self.issuer:
-                raise NotARelay(f"{self.issuer} calls itself by another issuer: use its own URL.")
+                named = str(found.get("issuer"))[:200]
+                raise NotARelay(
+                    f"{self.issuer} calls itself {named!r}: use that URL, if it is yours."
+                )
             optional = ("client_metadata_uri",) if "client_metadata_uri" in found else ()
             for name in ("redirect_uri", "logins_endpoint", "jwks_uri", *optional):
                 endpoint = found.get(name)

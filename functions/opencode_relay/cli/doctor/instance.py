@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from opencode_relay import addresses
+from opencode_relay import addresses, program
 
 from .checks import Check, NotTried, Wrong
 from .tls import Connection
@@ -31,6 +31,7 @@ _ROUTE = (
 _LOG = "opencode's log says why, in a line of opencode-relay"
 _PROVIDER = "openai"
 _RELAY_METHOD = 0
+_PASTING = ": paste the failed page's address"  # ends the plugin's first line, and opencode's none
 
 
 class InstanceExamination:
@@ -159,6 +160,12 @@ class InstanceExamination:
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise self._needs_password()
         labels = [str(one["label"]) for one in answer.json().get(_PROVIDER, [])]
+        if labels and labels[_RELAY_METHOD].endswith(_PASTING):
+            raise Wrong(
+                "Sign-ins end by pasting here: for ones that come back set the plugin's publicUrl, "
+                "and catcher where people have a helper, by "
+                f"{program.command('connect', '--public-url', self._url, '--catcher')}."
+            )
         if not labels or " via relay" not in labels[_RELAY_METHOD]:
             raise Wrong(
                 "This opencode has no plugin opencode-relay: it offers "
