@@ -30,8 +30,8 @@ def given(tap: Tap, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def refused(**env: str) -> str:
-    done = run_here("serve", "--port=0", **env)
+def refused(*args: str, **env: str) -> str:
+    done = run_here("serve", "--port=0", *args, **env)
     assert (done.returncode, done.stdout) == (1, "")
     [sentence] = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     return sentence
@@ -41,6 +41,13 @@ def refused(**env: str) -> str:
 def test_a_name_that_is_not_given(given: dict[str, str], name: str) -> None:
     told = refused(**given | {name: ""})
     assert f"RELAY_STORE=dynamodb needs {name} too, or --stack instead of all." in told
+
+
+@pytest.mark.parametrize("flag", ["--name=x", "--return-url=https://x.example/", "--key-file=x"])
+def test_a_first_instance_is_enrolled_by_nobody(given: dict[str, str], flag: str) -> None:
+    told = refused(flag, **given)
+    assert f"{flag.partition('=')[0]}: not for a relay on AWS" in told
+    assert "instances add NAME" in told
 
 
 @pytest.mark.parametrize("name", ["RELAY_LOGINS_TABLE", "RELAY_INSTANCES_TABLE"])

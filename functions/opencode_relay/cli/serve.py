@@ -63,6 +63,8 @@ def serve(
     config = Settings.load(
         os.environ, data=data, store=store, public_url=public_url, enrolment=enrolment
     )
+    if config.store == "dynamodb":
+        _refuse_first({"--name": name, "--return-url": return_url, "--key-file": key_file})
     with listening(host, port) as listener:
         if not config.public_url:
             config = replace(config, public_url=_loopback_url(listener, host))
@@ -119,6 +121,15 @@ def _beside(others: Stack, config: Settings, events: Events) -> tuple[Relay, Cho
     asyncio.run(read_both_tables())
     relay = Relay(config, store, keys, events=events)
     return relay, SharedHousekeeping(relay, store, keys)
+
+
+def _refuse_first(given: dict[str, object]) -> None:
+    """Processes that share tables enrol no first instance: each of them would."""
+    if names := [flag for flag, value in given.items() if value is not None]:
+        add = program.command("instances", "add", "NAME")
+        raise ConfigError(
+            f"{', '.join(names)}: not for a relay on AWS, where {add} enrols the first one too."
+        )
 
 
 def _loopback_url(listener: socket.socket, host: str) -> str:
