@@ -122,6 +122,13 @@ def test_replaced_keys_end_what_was_made_with_the_old_ones(shared: Shared) -> No
     assert callback(four, login["state"]).status_code == 400
 
 
+def test_replaced_keys_whose_logins_could_not_be_ended_are_told_of(shared: Shared) -> None:
+    with shared.tap.faulty(FAILING, "Scan"):
+        done = run_here("keys", "rotate", "--now", **shared.environment())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "All keys were replaced, but not all open logins ended: run it again." in done.stderr
+
+
 def test_who_waits_is_sent_home_when_a_process_ends(shared: Shared) -> None:
     four = shared.processes["four"]
     instance = shared.client(four)

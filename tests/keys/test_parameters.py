@@ -115,6 +115,21 @@ def test_a_damaged_key_is_named_and_not_replaced(
     assert store.values[f"{PATH}/state"] == value
 
 
+def test_a_replacing_that_broke_off_says_how_far_it_came(
+    store: ParameterStore, keys: KeyParameters
+) -> None:
+    keys.make()
+    store.denied = [False, False, True]
+    first, second, *_, last = Purpose
+    with pytest.raises(StoreUnavailable, match="run it again") as told:
+        keys.replace_all()
+    assert f"AccessDeniedException: the credentials' owner may not do this. Under {PATH}" in str(
+        told.value
+    )
+    assert f"are written for {first}, {second}, and not for " in str(told.value)
+    assert f"{last}: run it again." in str(told.value)
+
+
 def test_a_key_under_another_purposes_name_is_none(
     store: ParameterStore, keys: KeyParameters
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from opencode_relay.admission import end_all
-from opencode_relay.errors import ConfigError
+from opencode_relay.errors import ConfigError, StoreUnavailable
 from opencode_relay.keys.ring import Ring
 
 from .home import AsJSON, Data, StackName, relay_of
@@ -51,7 +51,12 @@ def rotate(
         _show(home.keys.rotate(), as_json)
         return
     ring = home.keys.replace_all()
-    ended = asyncio.run(end_all(home.store, time.time()))
+    try:
+        ended = asyncio.run(end_all(home.store, time.time()))
+    except StoreUnavailable as wrong:
+        raise StoreUnavailable(
+            f"{wrong} All keys were replaced, but not all open logins ended: run it again."
+        ) from None
     if as_json:
         _show(ring, as_json, ended=ended)
         return

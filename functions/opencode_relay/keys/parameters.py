@@ -91,19 +91,28 @@ class KeyParameters:
         return Ring(tuple(keys))
 
     def _save(self, ring: Ring, before: Ring | None = None) -> None:
-        """Write the purposes whose keys are others than `before`."""
-        for purpose in Purpose:
-            keys = ring.of(purpose)
-            if before and keys == before.of(purpose):
-                continue
-            self._call(
-                "put_parameter",
-                Name=f"{self._path}/{purpose}",
-                Value=json.dumps([key.row() for key in keys]),
-                Type="SecureString",
-                # Of two that make the first keys, which are used at once, one fails.
-                Overwrite=not (before and not before.of(purpose)),
-            )
+        """Write the purposes whose keys are others than `before`; say how far it came."""
+        left = [one for one in Purpose if not before or ring.of(one) != before.of(one)]
+        done: list[str] = []
+        for purpose in left:
+            try:
+                self._write(purpose, ring, new=bool(before and not before.of(purpose)))
+            except StoreUnavailable as wrong:
+                raise StoreUnavailable(
+                    f"{wrong} Under {self._path} new keys are written for "
+                    f"{', '.join(done) or 'nothing'}, and not for {', '.join(left[len(done) :])}: "
+                    "run it again."
+                ) from None
+            done.append(purpose)
+
+    def _write(self, purpose: Purpose, ring: Ring, *, new: bool) -> None:
+        self._call(
+            "put_parameter",
+            Name=f"{self._path}/{purpose}",
+            Value=json.dumps([key.row() for key in ring.of(purpose)]),
+            Type="SecureString",
+            Overwrite=not new,  # of two that make the first keys, which are used at once, one fails
+        )
 
     def _call(self, method: str, **request: Any) -> dict[str, Any]:
         with translated("Parameter Store"):
