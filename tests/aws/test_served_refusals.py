@@ -1,5 +1,6 @@
 """What keeps `serve` over DynamoDB from starting is one sentence, and nobody is sent to it."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,19 @@ def test_a_right_that_is_missing(
 ) -> None:
     with tap.faulty(fault, action):
         assert words in refused(**given)
+
+
+def test_nobody_can_connect_before_the_tables_were_read(given: dict[str, str], tap: Tap) -> None:
+    with tap.faulty(DENIED, "GetItem"), socket.create_server(("127.0.0.1", 0)) as taken:
+        told = refused(f"--port={taken.getsockname()[1]}", **given)
+    assert "DynamoDB refuses" in told  # it did not come as far as to the port, which is taken
+
+
+def test_cloudformation_that_does_not_answer(given: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        told = refused("--stack=x", **given | {"AWS_ENDPOINT_URL_CLOUDFORMATION": url})
+    assert "AWS cannot be asked: ReadTimeoutError." in told
 
 
 def test_no_credentials(given: dict[str, str]) -> None:

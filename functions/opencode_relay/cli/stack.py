@@ -39,7 +39,7 @@ class Stack:
         try:
             session = boto3.Session()
             if name:
-                outputs = _outputs(session, name)
+                outputs = _outputs(session.client("cloudformation", config=CONFIG), name)
                 self.url = outputs.get("RelayUrl")
                 names = {setting: outputs[one] for one, setting in _OUTPUTS.items()}
             else:
@@ -65,8 +65,8 @@ class Stack:
         self.keys = KeyParameters(ssm, names["keys_path"])
 
 
-def _outputs(session: Any, name: str) -> dict[str, str]:
-    found = session.client("cloudformation").describe_stacks(StackName=name)
+def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
+    found = cloudformation.describe_stacks(StackName=name)
     given = found["Stacks"][0].get("Outputs", [])
     outputs = {one["OutputKey"]: str(one["OutputValue"]) for one in given}
     if not set(_OUTPUTS) <= set(outputs):
