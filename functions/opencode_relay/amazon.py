@@ -21,6 +21,9 @@ CONFIG = Config(
     # botocore's own is put together anew for each request, a tenth of the request's CPU.
     user_agent=f"opencode-relay/{__version__}",
 )
+# A look that fails is made again in a second: it must not take what requests retry and wait with.
+LOOKS = 4  # at a time, of one process
+LOOK_CONFIG = CONFIG.merge(Config(retries={"total_max_attempts": 1}, max_pool_connections=LOOKS))
 _NOT_KNOWN = "AWS does not know these credentials"
 _EXPIRED = "the credentials have expired"
 _NONE = "there are no AWS credentials: give the process a role, or set AWS_PROFILE"

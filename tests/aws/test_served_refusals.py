@@ -88,6 +88,29 @@ def test_cloudformation_that_does_not_answer(given: dict[str, str]) -> None:
     assert "AWS cannot be asked: ReadTimeoutError." in told
 
 
+@pytest.mark.parametrize("service", ["DYNAMODB", "SSM", "CLOUDFORMATION"])
+def test_plain_http_to_another_machine(given: dict[str, str], service: str) -> None:
+    url = {f"AWS_ENDPOINT_URL_{service}": "http://192.0.2.1:8000"}
+    stack = ["--stack=x"] if service == "CLOUDFORMATION" else []
+    told = refused(*stack, **given | url)
+    assert f"AWS's {service.lower()} is asked by https only" in told
+    assert f"change AWS_ENDPOINT_URL_{service}" in told
+
+
+def test_plain_http_goes_through_no_proxy(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        told = refused(**given | {"HTTP_PROXY": url, "http_proxy": url, "RELAY_KEYS_PATH": "/none"})
+        proxy.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+    assert "/none" in told  # which the tap itself said
+
+
 def test_no_credentials(given: dict[str, str]) -> None:
     told = refused(**given | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
     assert "cannot be reached: NoCredentialsError: there are no AWS credentials" in told

@@ -133,7 +133,7 @@ def _beside(
     from opencode_relay.machine.shared import SharedHousekeeping  # noqa: PLC0415
 
     relay = Relay(config, others.store, keys, events=events)
-    return relay, SharedHousekeeping(relay, others.store, keys)
+    return relay, SharedHousekeeping(relay, others.looks(), keys)
 
 
 def _refuse_first(given: dict[str, object]) -> None:

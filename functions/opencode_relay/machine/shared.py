@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from opencode_relay.amazon import LOOKS
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.held import LOOK_AGAIN, Keys
 from opencode_relay.keys.key import Key, Purpose
 from opencode_relay.keys.ring import HEAD_START, MAX_AGE, Ring
 from opencode_relay.relay import Relay
-from opencode_relay.stores.dynamodb import DynamoDBStore
+from opencode_relay.stores.dynamodb import BATCH, DynamoDBStore
 
 from .chores import again_and_again
 from .descriptors import Watch
@@ -95,9 +96,21 @@ class SharedHousekeeping:
         await asyncio.gather(*(again_and_again(one, self._relay.events) for one in chores))
 
     async def wake(self) -> None:
-        """Raises StoreUnavailable."""
+        """Raises StoreUnavailable, after all that could be asked for was."""
         self._descriptors.look()
-        for login_id in await self._store.settled(self._relay.bells.logins()):
+        waiting, turn = self._relay.bells.logins(), asyncio.Semaphore(LOOKS)
+        parts = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
+        done = await asyncio.gather(
+            *(self._look(part, turn) for part in parts), return_exceptions=True
+        )
+        for wrong in done:
+            if wrong:
+                raise wrong
+
+    async def _look(self, login_ids: Sequence[str], turn: asyncio.Semaphore) -> None:
+        async with turn:
+            settled = await self._store.settled(login_ids)
+        for login_id in settled:
             self._relay.bells.ring(login_id)
 
     async def tend_keys(self) -> None:
