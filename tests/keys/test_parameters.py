@@ -1,6 +1,7 @@
 """The key ring in Parameter Store: what is missing is added, what is there stays."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ PATH = "/opencode-relay/stack/keys"
 
 class ParameterStore:
     """SSM, refusing each call whose turn is in `denied`."""
+
+    meta = SimpleNamespace(region_name="us-east-1")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -79,7 +82,7 @@ def test_a_purpose_that_a_release_brings_gets_its_key(
 ) -> None:
     keys.make()
     del store.values[f"{PATH}/{purpose}"]
-    with pytest.raises(StoreUnavailable, match=f"under {PATH}: .* adds what is missing"):
+    with pytest.raises(StoreUnavailable, match=f"In us-east-1 .* under {PATH}: check .* adds what"):
         keys.load()
     before = dict(store.values)
     store.written.clear()

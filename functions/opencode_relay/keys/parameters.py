@@ -36,9 +36,10 @@ class KeyParameters:
         ring = self._read(purposes)
         if {key.purpose for key in ring.keys} != set(purposes):
             raise StoreUnavailable(
-                f"The keys are not all there under {self._path}: the stack's RotateKeysFunction "
-                "adds what is missing, daily and whenever it is invoked; without a stack "
-                f"{program.command('keys', 'rotate', '--due')} does."
+                f"In {self._ssm.meta.region_name} the keys are not all there under {self._path}: "
+                "check the region and that path first. If both are right, the stack's "
+                "RotateKeysFunction adds what is missing, daily and whenever it is invoked; "
+                f"without a stack {program.command('keys', 'rotate', '--due')} does."
             )
         return ring
 
