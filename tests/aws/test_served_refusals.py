@@ -59,11 +59,11 @@ def test_a_table_that_is_none(given: dict[str, str], name: str) -> None:
 
 def test_keys_that_are_none(given: dict[str, str]) -> None:
     told = refused(**given | {"RELAY_KEYS_PATH": "/none"})
-    assert "The keys are not all there under /none" in told
+    assert "In us-east-1 the keys are not all there under /none: check the region and" in told
     assert "keys rotate --due` does." in told
 
 
-@pytest.mark.parametrize("action", ["GetParameters", "GetItem"])
+@pytest.mark.parametrize("action", ["GetParameters", "GetItem", "BatchGetItem"])
 @pytest.mark.parametrize(
     ("fault", "words"),
     [(DENIED, "the credentials' owner may not do this"), (UNKNOWN, "AWS does not know these")],

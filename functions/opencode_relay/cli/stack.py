@@ -12,7 +12,7 @@ from opencode_relay.errors import ConfigError
 from opencode_relay.settings import Settings
 
 if TYPE_CHECKING:
-    from opencode_relay.stores.dynamodb import DynamoDBStore
+    from opencode_relay.stores.shared import SharedStore
 
 _OUTPUTS = {
     "LoginsTable": "logins_table",
@@ -36,8 +36,8 @@ class Stack:
             from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
             from opencode_relay.amazon import CONFIG, LOOK_CONFIG, LOOKS, why  # noqa: PLC0415
-            from opencode_relay.keys.parameters import KeyParameters  # noqa: PLC0415
-            from opencode_relay.stores.dynamodb import DynamoDBStore  # noqa: PLC0415
+            from opencode_relay.keys.parameters import FRESH, KeyParameters  # noqa: PLC0415
+            from opencode_relay.stores.shared import SharedStore  # noqa: PLC0415
         except ImportError:
             raise ConfigError(
                 "A relay on AWS needs the extra “aws”. In a clone: `uv sync --inexact --extra aws` "
@@ -67,14 +67,16 @@ class Stack:
                 f"RELAY_STORE=dynamodb needs {', '.join(missing)} too, or --stack instead of all."
             )
         open_tables = functools.partial(
-            DynamoDBStore, logins=names["logins_table"], instances=names["instances_table"]
+            SharedStore, logins=names["logins_table"], instances=names["instances_table"]
         )
         self.store = open_tables(database)
         # Made where it is asked for: a client takes time, and most commands do not look.
-        self.looks: Callable[[], DynamoDBStore] = lambda: open_tables(
+        self.looks: Callable[[], SharedStore] = lambda: open_tables(
             _client(session, "dynamodb", LOOK_CONFIG), threads=LOOKS
         )
         self.keys = KeyParameters(ssm, names["keys_path"])
+        # Seconds that functions (processes: less) use replaced keys, and one request more.
+        self.old_keys_live = FRESH + 30
 
 
 def _client(session: Any, service: str, config: Any) -> Any:
