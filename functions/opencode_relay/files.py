@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 
@@ -42,6 +45,18 @@ def open_private(path: Path) -> int:
         os.close(handle)
         raise
     return handle
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep others out that lock this folder too, where its file system has locks."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # NFS has none for what is only read
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def told(wrong: OSError) -> str:

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { SettingsError, readSettings } from "../src/settings.js";
+import { keyOf } from "./keys.js";
 import { DIRECT, PROXIED, STRICTER } from "./no-proxy.js";
 
 const RELAY = { relay: "https://relay.example" };
@@ -33,19 +34,19 @@ test("ChatGPT is the identity provider, whatever is set: opencode sends its toke
 });
 
 test("options win over the environment, and empty ones do not count", async () => {
-  const env = { OPENCODE_RELAY_URL: "https://env.example", OPENCODE_RELAY_KEY: "env-key" };
-  const both = readSettings({ ...RELAY, key: "option-key" }, env);
+  const env = { OPENCODE_RELAY_URL: "https://env.example", OPENCODE_RELAY_KEY: keyOf("env") };
+  const both = readSettings({ ...RELAY, key: keyOf("option") }, env);
   assert.equal(both.relay(), "https://relay.example");
-  assert.equal(await both.key(), "option-key");
+  assert.equal(await both.key(), keyOf("option"));
   const empty = readSettings({ relay: "", key: " " }, env);
   assert.equal(empty.relay(), "https://env.example");
-  assert.equal(await empty.key(), "env-key");
+  assert.equal(await empty.key(), keyOf("env"));
   assert.equal(await readSettings({}, {}).key(), undefined);
 });
 
 test("a key of the environment is for the environment's relay: a project may name another", async () => {
-  const env = { OPENCODE_RELAY_URL: "https://env.example/", OPENCODE_RELAY_KEY: "env-key" };
-  assert.equal(await readSettings({ relay: "https://env.example" }, env).key(), "env-key");
+  const env = { OPENCODE_RELAY_URL: "https://env.example/", OPENCODE_RELAY_KEY: keyOf("env") };
+  assert.equal(await readSettings({ relay: "https://env.example" }, env).key(), keyOf("env"));
   const { OPENCODE_RELAY_URL: _, ...alone } = env;
   for (const [options, vars] of [
     [RELAY, env],
@@ -61,23 +62,28 @@ test("a key file is read each time; an option for one wins over a key in the env
   const folder = await mkdtemp(join(tmpdir(), "relay-"));
   t.after(() => rm(folder, { recursive: true }));
   const keyFile = join(folder, "key");
-  await writeFile(keyFile, "ocr_one\n");
-  const { key } = readSettings({ keyFile }, { OPENCODE_RELAY_KEY: "env-key" });
-  assert.equal(await key(), "ocr_one");
-  await writeFile(keyFile, "ocr_two\n");
-  assert.equal(await key(), "ocr_two");
-  assert.equal(await readSettings({}, { OPENCODE_RELAY_KEY_FILE: keyFile }).key(), "ocr_two");
+  await writeFile(keyFile, `${keyOf("one")}\n`);
+  const { key } = readSettings({ keyFile }, { OPENCODE_RELAY_KEY: keyOf("env") });
+  assert.equal(await key(), keyOf("one"));
+  await writeFile(keyFile, `${keyOf("two")}\n`);
+  assert.equal(await key(), keyOf("two"));
+  assert.equal(await readSettings({}, { OPENCODE_RELAY_KEY_FILE: keyFile }).key(), keyOf("two"));
   await rm(keyFile);
   await assert.rejects(key(), /cannot be read \(ENOENT\).*keyFile/);
 });
 
-test("a key that could not be sent is refused without being shown", async () => {
-  const { key } = readSettings({ key: "ocr_secret\nocr_more" }, {});
-  await assert.rejects(key(), (error: Error) => {
-    assert.ok(error instanceof SettingsError);
-    assert.doesNotMatch(error.message, /secret|more/);
-    return true;
-  });
+test("what is no key is refused without being shown: it is another secret, or could not be sent", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "relay-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const keyFile = join(folder, "key");
+  await writeFile(keyFile, "ghp_secret");
+  for (const options of [{ key: `${keyOf("secret")}\nmore` }, { key: "ocr_secret" }, { keyFile }]) {
+    await assert.rejects(readSettings(options, {}).key(), (error: Error) => {
+      assert.ok(error instanceof SettingsError);
+      assert.doesNotMatch(error.message, /secret|more/);
+      return true;
+    });
+  }
 });
 
 test("the relay is an https origin, or http on loopback", () => {

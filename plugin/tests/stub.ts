@@ -15,6 +15,8 @@ import {
   importJWK,
 } from "jose";
 
+import { keyOf } from "./keys.js";
+
 export interface StubLogin {
   id: string;
   state: string;
@@ -93,7 +95,7 @@ export class StubRelay extends Server {
   readonly logins: StubLogin[] = [];
   registered: { issuer: string; client_id: string }[] = [];
   confirmation: "pairing_code" | "completion_code" = "pairing_code";
-  key = "ocr_stub";
+  key = keyOf("stub");
   returnUrls: string[] = [];
   redirectOffered = true;
   openEnrolment = false;

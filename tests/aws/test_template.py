@@ -23,7 +23,10 @@ from tests.aws.template import DOMAIN, FUNCTIONS, ROOT, Stack, load
 WEB = FUNCTIONS[:3]
 # Not a setting of a function: it keeps no files, has no proxy in front, serves no metrics port,
 # and a process that answers one request at a time has one waiter.
-NOT_ON_AWS = {"data", "trusted_proxies", "metrics_port", "max_waiters"}
+NOT_ON_AWS = {
+    *("data", "trusted_proxies", "metrics_port", "max_waiters"),
+    *("store", "logins_table", "instances_table", "keys_path"),  # the functions have no choice
+}
 
 
 @pytest.fixture

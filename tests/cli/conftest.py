@@ -58,3 +58,11 @@ def relay(instances: Instances) -> str:
 @pytest.fixture
 def key(instances: Instances, name: str) -> str:
     return str(instances.json("add", name)["key"])
+
+
+@pytest.fixture
+def key_file(key: str, tmp_path: Path) -> Path:
+    path = tmp_path / "the key"
+    path.touch(0o600)
+    path.write_text(f"{key}\n")
+    return path

@@ -18,15 +18,6 @@ from tests.cli.instances import Instances
 from tests.support.ports import free_port
 from tests.support.served import COMMAND, environment
 
-
-@pytest.fixture
-def key_file(key: str, tmp_path: Path) -> Path:
-    path = tmp_path / "the key"
-    path.touch(0o600)
-    path.write_text(f"{key}\n")
-    return path
-
-
 # What is written
 
 
@@ -196,16 +187,6 @@ def test_a_key_that_is_wrong(home: Home, relay: str, key: str, wrong: Any, says:
     assert "ocr_0" not in told
 
 
-def test_a_key_file_that_is_not_there(home: Home, relay: str) -> None:
-    assert "/no/key cannot be read" in home.refused(relay, "--key-file", "/no/key")
-
-
-def test_a_key_file_of_everybodys_is_told(home: Home, relay: str, key_file: Path) -> None:
-    key_file.chmod(0o644)
-    told = home.connect(relay, "--key-file", key_file).stderr
-    assert f"(mode 0644): `chmod 600 '{key_file}'`" in told
-
-
 @pytest.mark.parametrize("fails", [1, 2])
 def test_a_write_that_fails(
     home: Home, relay: str, key: str, fails: int, monkeypatch: pytest.MonkeyPatch
@@ -283,6 +264,22 @@ def test_disconnecting_leaves_what_was_there_before(home: Home, relay: str, key:
     assert f"instances revoke {key.split('_')[1]}`" in done.stdout
     assert key not in done.stdout
     assert home.tree() == before
+
+
+def test_disconnecting_tells_what_goes_whatever_else_is_wrong(
+    home: Home, relay: str, key: str
+) -> None:
+    home.connect(relay, OPENCODE_RELAY_KEY=key)
+    own = {"listen": "127.0.0.1:4444", "headless": False}
+    (home.plugins / SETTINGS).write_text(json.dumps({**home.settings, **own}))
+    (home.config / "opencode.json").write_text("{")
+    done = home.run("disconnect")
+    assert (done.returncode, home.plugins.exists()) == (0, False)
+    assert "opencode cannot read" in done.stdout
+    assert f"the settings {json.dumps(own)}" in done.stdout
+    assert f"instances update {key.split('_')[1]} --new-key`" in done.stdout
+    assert "Restart opencode." in done.stdout
+    assert key not in done.stdout
 
 
 def test_disconnecting_leaves_no_empty_folder(home: Home) -> None:

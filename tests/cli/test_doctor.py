@@ -74,7 +74,7 @@ def test_a_good_relay(tmp_path: Path) -> None:
 def test_without_a_key_the_login_is_not_tried(tmp_path: Path) -> None:
     ok, seen = _findings(_relay(tmp_path, "closed"))["a whole login"]
     assert ok is None
-    assert "--key" in seen
+    assert "--key-file" in seen
 
 
 def _set(name: str, value: str) -> Callable[[Message], None]:

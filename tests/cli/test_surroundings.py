@@ -61,6 +61,17 @@ def test_without_a_home_the_data_has_to_be_named(args: list[str]) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["connect", "status", "disconnect"])
+def test_without_a_home_opencodes_folder_has_to_be_named(command: str, tmp_path: Path) -> None:
+    asked = homeless(command, XDG_CONFIG_HOME="")
+    _, err = asked.communicate()
+    assert asked.returncode == 1
+    assert err.startswith("opencode-relay: There is no home directory, so no folder of opencode's")
+    assert err.count("\n") == 1
+    named = homeless("disconnect", XDG_CONFIG_HOME=str(tmp_path))
+    assert named.communicate() == ("Nothing was connected.\n", "")
+
+
 # Terminals without UTF-8
 
 ASCII = {

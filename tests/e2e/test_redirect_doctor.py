@@ -140,11 +140,14 @@ def test_a_name_that_is_not_registered(examine: Examine, site: Site, unregistere
 
 @behind("nginx-configured")
 def test_a_public_url_that_is_not_registered(
-    examine: Examine, site: Site, unregistered: str, returning_relay: Restartable[Relay]
+    examine: Examine,
+    site: Site,
+    unregistered: str,
+    returning_relay: Restartable[Relay],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    key = returning_relay.now.options["key"]
-    relay = (returning_relay.now.issuer, "--key", key)
-    found = examine(site, PASSWORD, NAMES[0], *relay)
+    monkeypatch.setenv("OPENCODE_RELAY_KEY", returning_relay.now.options["key"])
+    found = examine(site, PASSWORD, NAMES[0], returning_relay.now.issuer)
     assert found[BEGINS][0] is False
     assert "opencode's log says why" in found[BEGINS][1]
     assert found[HELD][0] is None

@@ -51,7 +51,7 @@ def examine(tmp_path: Path, request: pytest.FixtureRequest) -> Examine:
         request.addfinalizer(served.kill)
         with proxied(served, lines):
             more = {"SSL_CERT_FILE": f"{certificate.chain}"}
-            done = run_here("doctor", url, "--key", served.key, "--json", **more)
+            done = run_here("doctor", url, "--json", OPENCODE_RELAY_KEY=served.key, **more)
         return {one["check"]: (one["ok"], one["seen"]) for one in json.loads(done.stdout)["checks"]}
 
     return examine

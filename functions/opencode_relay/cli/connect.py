@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from opencode_relay import addresses, bundle
-from opencode_relay.errors import ConfigError, Refused
-from opencode_relay.instances import instance_id_of
-from opencode_relay.secret import Secret
+from opencode_relay.errors import ConfigError
 
 from . import gateways
 from .doctor.checks import Finding, carry_out
 from .doctor.relay import LOGIN, RETURN_URL, Examination
 from .doctor.web import asking
-from .folder import Folder, Options, key_of
+from .folder import Folder, Options
+from .given import asked_key, given_key
+from .options import check, key_of, open_to_others
 from .shown import as_text
 
 _KEYS = ("key", "keyFile")
@@ -39,7 +38,7 @@ def connect(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A file with the instance key, for opencode to read; - is standard input. Else "
+            help="A file with the instance key, for opencode to read; - asks for it. Else "
             "it is OPENCODE_RELAY_KEY, OPENCODE_RELAY_KEY_FILE, the key connected, or asked for.",
         ),
     ] = None,
@@ -67,17 +66,19 @@ def connect(
     """
     folder = Folder()
     folder.refuse_entry()
+    folder.refuse_others()
     was = folder.options() or {}
     options = {**was, **_told(relay, public_url, catcher, providers)}
-    given = _given(key_file)
+    given = given_key(key_file)
     if given or options.get("relay") != was.get("relay"):  # one relay's key is not another's
         options = {name: value for name, value in options.items() if name not in _KEYS}
     options = {name: value for name, value in {**options, **given}.items() if value != ""}
+    check(options, folder.settings)
     if show:
         _show(folder, options)
         return
-    if providers is not None:
-        _check_gateways(folder, options["providers"])
+    if "providers" in options:
+        _check_gateways(folder, options["providers"], known=providers is None)
     if "relay" in options:
         options = _checked(options, given=bool(given))
     done = folder.write(bundle.read(), options)
@@ -112,32 +113,15 @@ def _json_in(file: Path) -> Any:
         raise ConfigError(f"{file} is no JSON: {wrong}.") from None
 
 
-def _check_gateways(folder: Folder, entries: object) -> None:
-    """Raises ConfigError for what the plugin would refuse; says what else is missing."""
+def _check_gateways(folder: Folder, entries: object, *, known: bool) -> None:
+    """Raises ConfigError for what the plugin would refuse; says what else new ones lack."""
     with asking() as web:
-        for one in carry_out(gateways.checks(web, folder, entries), needed=1):
+        checks = gateways.checks(web, folder, entries)
+        for one in carry_out(checks[:1] if known else checks, needed=1):
             if one.ok is False:
                 raise ConfigError(f"{one.check}: {one.seen} Nothing was changed.")
             if one.ok is None:
                 print(as_text(f"{one.check}: {one.seen}"), file=sys.stderr)
-
-
-def _given(key_file: str | None) -> Options:
-    """Take the key, or where it is, from whatever names it first."""
-    if key_file == "-":
-        return {"key": _valid(sys.stdin.read())}
-    if key_file is None and (key := os.environ.get("OPENCODE_RELAY_KEY")):
-        return {"key": _valid(key)}
-    if file := key_file or os.environ.get("OPENCODE_RELAY_KEY_FILE"):
-        return {"keyFile": str(Path(file).expanduser().absolute())}
-    return {}
-
-
-def _valid(text: str) -> str:
-    """Raises Refused, and shows nothing of it."""
-    key = text.strip()
-    instance_id_of(Secret(key))
-    return key
 
 
 def _checked(options: Options, *, given: bool) -> Options:
@@ -152,7 +136,7 @@ def _checked(options: Options, *, given: bool) -> Options:
             )
         print(as_text(_said(relay, wrong)), file=sys.stderr)
         options = {name: value for name, value in options.items() if name not in _KEYS}
-        options["key"] = _asked()
+        options["key"] = asked_key()
         wrong = _wrong(options)
     if wrong:
         raise ConfigError(f"{_said(relay, wrong)} Nothing was changed.")
@@ -162,6 +146,10 @@ def _checked(options: Options, *, given: bool) -> Options:
 def _wrong(options: Options) -> Finding | None:
     """Return the first thing that is wrong with relay or key."""
     key, public = key_of(options), options.get("publicUrl")
+    if sys.stderr.isatty():
+        print(f"Asking {options['relay']}, for three minutes at most …", file=sys.stderr)
+    if opened := open_to_others(options):
+        print(as_text(opened), file=sys.stderr)
     with asking() as web:
         examined = Examination(web, options["relay"], key.reveal() if key else None)
         checks = examined.first(None if public == "auto" else public)
@@ -181,14 +169,6 @@ def _said(relay: str, wrong: Finding) -> str:
     if wrong.ok is None:
         return f"{relay} wants an instance key."
     return f"{relay}, {wrong.check}: {wrong.seen}"
-
-
-def _asked() -> str:
-    while True:
-        try:
-            return _valid(typer.prompt("Instance key (it is not shown)", hide_input=True))
-        except Refused as refused:
-            print(refused, file=sys.stderr)
 
 
 def _show(folder: Folder, options: Options) -> None:

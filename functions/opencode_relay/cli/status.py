@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from opencode_relay import __version__, program
+from opencode_relay.errors import ConfigError
 
 from . import gateways
 from .doctor.checks import Check, Finding, NotTried, Wrong, carry_out
 from .doctor.relay import Examination
 from .doctor.told import Told
 from .doctor.web import asking
-from .folder import PLUGIN, Folder, key_of
+from .entries import PLUGIN
+from .folder import Folder
 from .home import AsJSON
+from .options import check, key_of, open_to_others
 
 _NEEDED = 3
 _CONNECTED = "connected"
@@ -29,7 +32,7 @@ def status(as_json: AsJSON = False) -> None:
 
 def _runs(told: Told) -> Iterator[Iterator[Finding]]:
     folder = Folder()
-    if folder.options() is None and not folder.installed() and not folder.entry():
+    if _has_nothing(folder):
         yield carry_out([Check(_CONNECTED, _nothing)], needed=1)
         return
     here = [
@@ -50,9 +53,17 @@ def _runs(told: Told) -> Iterator[Iterator[Finding]]:
     key = key_of(options)
     public = options.get("publicUrl")
     with asking() as web:
-        of_relay = Examination(web, options["relay"], key.reveal() if key else None)
+        how = f"{program.command('connect', '--key-file', 'FILE')} sets one"
+        of_relay = Examination(web, options["relay"], key.reveal() if key else None, how)
         checks = of_relay.first(None if public == "auto" else public)
         yield carry_out(checks, needed=len(checks), begins=told.begins)
+
+
+def _has_nothing(folder: Folder) -> bool:
+    try:
+        return folder.options() is None and not folder.installed() and not folder.entry()
+    except (ConfigError, OSError):
+        return False  # the checks say what it is
 
 
 def _nothing() -> str:
@@ -67,15 +78,16 @@ def _sum_up(found: Sequence[Finding]) -> str | None:
 
 
 def _entry(folder: Folder) -> str:
+    folder.refuse_others()
     entry = folder.entry()
     if entry is None:
         return f"the plugin in {folder.plugins}"
     if folder.installed():
         raise Wrong(
-            f"{entry.file} names the plugin ({entry.name!r}), and that entry wins over what "
+            f"{entry.file} has the plugin ({entry.name!r}), and that one wins over what "
             f"`connect` wrote: remove one of them, the latter with {program.command('disconnect')}."
         )
-    raise NotTried(f"the entry {entry.name!r} in {entry.file}: opencode's log says what it does")
+    raise NotTried(f"{entry.name!r} in {entry.file}: opencode's log says what it does")
 
 
 def _settings(folder: Folder) -> str:
@@ -89,6 +101,10 @@ def _settings(folder: Folder) -> str:
             f"Others may read {folder.settings} (mode {mode:04o}): {program.command('connect')} "
             "closes it."
         )
+    check(options, folder.settings)
+    key_of(options)
+    if opened := open_to_others(options):
+        raise Wrong(opened)
     set_ = ", ".join(name for name in options if name != "relay")
     return f"{options.get('relay', 'no relay')}; {set_ or 'nothing else'}"
 

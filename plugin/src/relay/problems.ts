@@ -67,6 +67,7 @@ function whyRefused(relay: string, slug: string | undefined, answer: Answer): st
   if (answer.status === 429) {
     return `${relay} has had too many requests: try again in ${answer.retryAfter ?? 60} seconds`;
   }
-  const detail = slug ? `: ${printable(answer.body["detail"])}` : "";
+  // In quotes: nobody is to take a stranger's words for the plugin's.
+  const detail = slug ? `: it says ${JSON.stringify(printable(answer.body["detail"]))}` : "";
   return `${relay} does not open a login (status ${answer.status})${detail}`;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { HOST, Harness, ISSUER } from "../harness.js";
+import { keyOf } from "../keys.js";
 
 const OK = { type: "success" };
 
@@ -48,7 +49,7 @@ test("a forged Host gains nothing: the relay knows the addresses, and the ticket
   await using h = await new Harness().redirecting("auto", [HOST], {});
   await h.load({
     relay: h.relay.origin,
-    key: (h.relay.key = "ocr_abcdefghijkl_secret"),
+    key: (h.relay.key = keyOf("abcdefghijkl")),
     publicUrl: "auto",
     listen: h.listen,
   });

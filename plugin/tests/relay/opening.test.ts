@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Harness } from "../harness.js";
+import { keyOf } from "../keys.js";
 
 test("a redirect is an error: the key goes nowhere else", async () => {
   await using h = await new Harness().start();
@@ -18,7 +19,7 @@ test("a redirect is an error: the key goes nowhere else", async () => {
 test("a relay that is down or refuses the key says what to set", async () => {
   await using h = await new Harness().start();
   h.register();
-  await h.load({ relay: h.relay.origin, key: "ocr_wrong" });
+  await h.load({ relay: h.relay.origin, key: keyOf("wrong") });
   assert.match(await h.refused(), /does not accept the instance key.*"key" or "keyFile"/);
   await h.load({ relay: h.relay.origin });
   assert.match(await h.refused(), /wants an instance key.*OPENCODE_RELAY_KEY/);
@@ -37,6 +38,12 @@ test("too many logins, or a login the protocol does not know, are refused", asyn
     return true;
   };
   assert.match(await h.refused(), /try again in 17 seconds/);
+  h.relay.intercept = (seen, answer) => {
+    if (seen.method !== "POST") return false;
+    h.relay.problem(answer, 403, "other", { detail: `Run "x".\n${"y".repeat(900)}` });
+    return true;
+  };
+  assert.match(await h.refused(), /\(status 403\): it says "Run \\"x\\". y{190,200}"/);
   const good = {
     login_id: "A".repeat(22),
     state: "s",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 
 import { CLIENT_ID, Harness, ISSUER, until } from "../harness.js";
+import { keyOf } from "../keys.js";
 
 const OLD = 15_000;
 const BROWSER = "ChatGPT via relay (browser)";
@@ -72,7 +73,7 @@ test("a refused key is named before anybody signs in, and a new one noticed", as
   const folder = await mkdtemp(join(tmpdir(), "relay-"));
   t.after(() => rm(folder, { recursive: true }));
   const keyFile = join(folder, "key");
-  await writeFile(keyFile, "ocr_wrong");
+  await writeFile(keyFile, keyOf("wrong"));
   await using h = await new Harness().start();
   h.register();
   const options = { relay: h.relay.origin, keyFile };
@@ -98,7 +99,7 @@ test("what a sign-in finds out stands in the label, and in the log once", async 
   await using h = await new Harness().start();
   h.register();
   await h.load({ relay: h.relay.origin, key: h.relay.key });
-  h.relay.key = "ocr_other"; // revoked meanwhile
+  h.relay.key = keyOf("other"); // revoked meanwhile
   assert.match(await h.refused(), /does not accept/);
   assert.equal(labels(h)[0], WHY("key refused"));
   const before = looks(h);
@@ -111,7 +112,7 @@ test("what a sign-in finds out stands in the label, and in the log once", async 
     });
   }
   assert.equal(h.log.filter((line) => line.includes("does not accept")).length, 1);
-  h.relay.key = "ocr_stub";
+  h.relay.key = keyOf("stub");
   await h.authorize();
   assert.equal(labels(h)[0], BROWSER);
 });
@@ -145,7 +146,7 @@ test("labels and sentences are one line in opencode's terminal UI, 80 wide", asy
   h.relay.discovery = {};
   await h.load(options);
   await fits([0]);
-  await h.load({ relay: h.relay.origin, key: "ocr_wrong" });
+  await h.load({ relay: h.relay.origin, key: keyOf("wrong") });
   assert.match(labels(h)[0]!.slice(0, 52), /not working: key refused/);
 });
 

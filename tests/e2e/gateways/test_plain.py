@@ -70,7 +70,7 @@ def test_signed_in_and_refreshed(
         alice = meet("alice")
         dialog = place.connect(alice)
         page = alice.reach_relay(dialog.follow())
-        says(page, "Type this code into the instance")
+        says(page, "Type this code into the program")
         code = page.locator("code").inner_text()
         dialog.refuses("0000-0000" if code != "0000-0000" else "1111-1111")
         assert place.opencode.account(WORK) is None

@@ -30,7 +30,7 @@ def test_the_relays_code_is_typed(meet: Meet, asked_place: Place) -> None:
     alice = meet("alice")
     dialog = connect(alice, asked_place.opencode.url, "any")
     page = reach_relay(alice, dialog.follow())
-    says(page, "Type this code into the instance")
+    says(page, "Type this code into the program")
     code = page.locator("code").inner_text()
     dialog.refuses("0000-0000" if code != "0000-0000" else "1111-1111")
     asked_place.never_signed_in(alice, "any")

@@ -59,7 +59,7 @@ def test_dialog_of_a_terminal_ui_that_is_attached(
     terminal.type("MCP servers")
     wait_until(lambda: "Custom provider" not in terminal.window(), "only the line is left")
     terminal.type("Enter")
-    terminal.shows("Via relay (or paste")
+    terminal.shows("Via relay. If asked")
     terminal.type("Enter")
     terminal.shows("Which MCP server?")
     terminal.type("Enter")

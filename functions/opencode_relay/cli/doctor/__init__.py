@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from opencode_relay.cli.folder import Folder, key_of
+from opencode_relay.cli.folder import Folder
+from opencode_relay.cli.given import given_key
 from opencode_relay.cli.home import AsJSON
+from opencode_relay.cli.options import key_of, open_to_others
+from opencode_relay.cli.shown import as_text
 from opencode_relay.errors import ConfigError
 
 from . import instance as opencode
@@ -23,13 +27,13 @@ from .web import asking
 
 def doctor(
     url: Annotated[str | None, typer.Argument(help="The relay's URL.")] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="OPENCODE_RELAY_KEY", help="An instance key, to try a whole login."),
-    ] = None,
     key_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A file with it, which goes first."),
+        typer.Option(
+            metavar="FILE",
+            help="A file with an instance key, to try a whole login; - asks for it. Else it is "
+            "OPENCODE_RELAY_KEY or OPENCODE_RELAY_KEY_FILE.",
+        ),
     ] = None,
     instance: Annotated[
         str | None,
@@ -63,7 +67,10 @@ def doctor(
             if connected is None:
                 runs.append(carry_out([Check("the relay", _not_named)], needed=1))
         if url is not None and of_mcp is None:
-            held = key_of({"keyFile": key_file} if key_file else {"key": key})
+            named = given_key(key_file)
+            held = key_of(named)
+            if opened := open_to_others(named):
+                print(as_text(opened), file=sys.stderr)
             of_relay = Examination(web, url, held.reveal() if held else None).checks(instance)
             runs.append(carry_out(of_relay, needed=relays.NEEDED, begins=told.begins))
         if examined is not None:

@@ -12,6 +12,7 @@ from opencode_relay import outgoing
 from opencode_relay.errors import RelayError
 
 PATIENCE = 30.0  # seconds that a check may take
+_LONGEST = 600  # characters of what was seen: a server's words can be of any length
 RUN = 180.0  # seconds that all of them may take, beside what those take that must be slow
 
 
@@ -68,23 +69,25 @@ def carry_out(
         try:
             finding = _made(check, left)
         except Enough as enough:
-            yield Finding(check.name, enough.ok, str(enough))
+            yield Finding(check.name, enough.ok, str(enough)[:_LONGEST])
             return
         good = good and (number >= needed or finding.ok is not False)
         yield finding
 
 
 def _made(check: Check, seconds: float) -> Finding:
+    ok: bool | None = False
     try:
-        return Finding(check.name, True, outgoing.within(seconds, check.look))
+        ok, seen = True, outgoing.within(seconds, check.look)
     except Enough:
         raise
     except NotTried as missing:
-        return Finding(check.name, None, str(missing))
+        ok, seen = None, str(missing)
     except RelayError as wrong:
-        return Finding(check.name, False, str(wrong))
+        seen = str(wrong)
     except Exception as wrong:  # noqa: BLE001  # no answer of a server may end the looking
-        return Finding(check.name, False, why(wrong))
+        seen = why(wrong)
+    return Finding(check.name, ok, seen[:_LONGEST])
 
 
 def why(wrong: Exception) -> str:
@@ -94,4 +97,6 @@ def why(wrong: Exception) -> str:
     # A LocalProtocolError names the header, and what it holds, that cannot be sent.
     if isinstance(wrong, httpx.RequestError) and not isinstance(wrong, httpx.LocalProtocolError):
         return f"No usable answer: {wrong}."
+    if isinstance(wrong, OSError) and wrong.filename:
+        return f"{wrong.filename} cannot be read: {wrong.strerror}."
     return f"No usable answer ({type(wrong).__name__})."

@@ -27,14 +27,22 @@ NEEDED = 3  # without these the others say nothing
 _CSP = ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'")
 LONGEST = 25  # seconds that a relay may hold a question
 LOGIN, RETURN_URL = "a whole login", "the return URL"
-_KEY = "needs an instance key: name a file with it by --key-file"
 
 
 class Examination:
     """The checks of a relay, in the order in which one needs the other."""
 
-    def __init__(self, web: httpx.Client, url: str, key: str | None = None) -> None:
-        """Raises NotARelay where `url` is no origin, ConfigError where `key` can be no key."""
+    def __init__(
+        self,
+        web: httpx.Client,
+        url: str,
+        key: str | None = None,
+        how: str = "name a file with it by --key-file, or - to be asked",
+    ) -> None:
+        """`how` says how a key is given that is missing.
+
+        Raises NotARelay where `url` is no origin, ConfigError where `key` can be no key.
+        """
         if key and not re.fullmatch("[!-~]+", key):
             # httpx would name it in its error.
             raise ConfigError("The instance key has characters that no key has: copy it again.")
@@ -42,6 +50,7 @@ class Examination:
         self._web = web
         self._url = url
         self._has_key = bool(key)
+        self._how = how
         self._connection = Connection(web, url, f" Does `{program.name()} serve` run there?")
         self._opened_from: str | None = None
 
@@ -203,7 +212,7 @@ class Examination:
     def _opened(self, forwarded_for: str | None = None) -> Iterator[OpenLogin]:
         found = self._relay.discover()
         if not self._has_key and found["enrolment"] != "open":
-            raise NotTried(_KEY)
+            raise NotTried(f"needs an instance key: {self._how}")
         if forwarded_for:
             self._web.headers["X-Forwarded-For"] = forwarded_for
         try:

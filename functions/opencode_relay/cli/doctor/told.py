@@ -15,7 +15,6 @@ from .checks import Check, Finding
 
 _WRONG, _NOT_ALL, _INTERRUPTED = 1, 3, 130  # exit status; 2 is a wrong command line's
 SumUp = Callable[[Sequence[Finding]], str | None]
-_LONGEST = 600  # characters of what was seen
 _MARKS = {True: "✓", False: "✗", None: "-"}
 _SUMS = {
     True: "All is well.",
@@ -49,7 +48,7 @@ class Told:
                 self._progress.stop()
                 self._findings.append(finding)
                 if not self._as_json:
-                    mark, seen = _MARKS[finding.ok], as_text(finding.seen[:_LONGEST])
+                    mark, seen = _MARKS[finding.ok], as_text(finding.seen)
                     print(f"{mark} {finding.check:32} {seen}", flush=True)
         finally:
             self._progress.stop()
@@ -71,9 +70,7 @@ class Told:
     def end(self, said: str | None = None, *, interrupted: bool = False) -> None:
         well = False if self.well is False else None if interrupted else self.well
         if self._as_json:
-            rows = [
-                {"check": f.check, "ok": f.ok, "seen": f.seen[:_LONGEST]} for f in self._findings
-            ]
+            rows = [{"check": f.check, "ok": f.ok, "seen": f.seen} for f in self._findings]
             print(json.dumps({"ok": well, "checks": rows}))
         else:
             print(
