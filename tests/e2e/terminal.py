@@ -38,7 +38,11 @@ class Terminal:
         return self.tmux("capture-pane", "-p")
 
     def shows(self, words: str) -> str:
-        wait_until(lambda: words in self.screen(), f"the terminal shows {words!r}")
+        try:
+            wait_until(lambda: words in self.screen(), f"the terminal shows {words!r}")
+        except AssertionError as wrong:
+            wrong.add_note(self.window())
+            raise
         return self.screen()
 
     def type(self, *keys: str) -> None:
