@@ -21,14 +21,18 @@ CONFIG = Config(
     # botocore's own is put together anew for each request, a tenth of the request's CPU.
     user_agent=f"opencode-relay/{__version__}",
 )
+# A look that fails is made again in a second: it must not take what requests retry and wait with.
+LOOKS = 4  # at a time, of one process
+LOOK_CONFIG = CONFIG.merge(Config(retries={"total_max_attempts": 1}, max_pool_connections=LOOKS))
 _NOT_KNOWN = "AWS does not know these credentials"
+_CREDENTIALS = {"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"}
 _EXPIRED = "the credentials have expired"
 _NONE = "there are no AWS credentials: give the process a role, or set AWS_PROFILE"
 _WHY = {
     "AccessDeniedException": "the credentials' owner may not do this",
     "ResourceNotFoundException": "there is no such table in this region",
     "UnrecognizedClientException": _NOT_KNOWN,
-    "InvalidSignatureException": _NOT_KNOWN,
+    "InvalidSignatureException": f"{_NOT_KNOWN}, or this machine's clock is wrong",
     "ExpiredTokenException": _EXPIRED,
     "NoCredentialsError": _NONE,
     "PartialCredentialsError": _NONE,
@@ -55,6 +59,12 @@ def translated(service: str) -> Iterator[None]:
     try:
         yield
     except ClientError as wrong:
+        if wrong.operation_name in _CREDENTIALS:
+            service = "Who should give the credentials"
         raise StoreUnavailable(f"{service} refuses: {why(wrong)}.") from None
     except (BotoCoreError, TimeoutError) as wrong:
         raise StoreUnavailable(f"{service} cannot be reached: {why(wrong)}.") from None
+    except RuntimeError as wrong:
+        if "credentials" not in str(wrong):  # botocore's, of new ones that have expired already
+            raise
+        raise StoreUnavailable(f"{service} cannot be asked: {_EXPIRED}.") from None

@@ -168,6 +168,10 @@ class Settings:
                 raise ConfigError(f"{where}: {told}{value}") from None
         if values.get("store") == "dynamodb":
             values.setdefault("data", Path())  # which keeps nothing here: a container has no home
+        # Or who forgot the word would get another relay, which knows no instance.
+        elif beside := sorted({"logins_table", "instances_table", "keys_path"} & set(values)):
+            names = ", ".join(f"RELAY_{name.upper()}" for name in beside)
+            raise ConfigError(f"{names}: of use with RELAY_STORE=dynamodb only: set that too.")
         return cls(**values)
 
 

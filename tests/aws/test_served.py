@@ -6,6 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opencode_relay.cli import keys as command
+from opencode_relay.keys.held import LOOK_AGAIN
+from opencode_relay.keys.parameters import FRESH
 
 from tests.aws.served import Shared, allow, callback, kids, stir
 from tests.aws.tap import FAILING, Tap
@@ -88,9 +91,10 @@ def test_health_tells_of_tables_and_keys(shared: Shared) -> None:
         return httpx.get(f"{three.url}/healthz", timeout=PATIENCE).status_code
 
     assert health() == 200
-    with shared.tap.faulty(FAILING, "GetItem"):
-        assert health() == 503
-    assert health() == 200
+    for action in ("GetItem", "BatchGetItem"):
+        with shared.tap.faulty(FAILING, action):
+            assert health() == 503
+        assert health() == 200
     with shared.tap.faulty(FAILING, "GetParameters"):
         stir(three)
         until(lambda: health() == 503, "the keys are missed")
@@ -110,16 +114,35 @@ def test_operators_commands_find_the_relay_by_the_same_settings(
     assert "--now and --due contradict each other" in both.stderr
 
 
-def test_replaced_keys_end_what_was_made_with_the_old_ones(shared: Shared) -> None:
-    login = shared.client(shared.processes["two"]).open()
+def test_replaced_keys_end_what_was_made_with_the_old_ones(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process opened that did not know the new keys yet, too."""
+    client, late = shared.client(shared.processes["two"]), []
+
+    def meanwhile(seconds: float) -> None:
+        assert seconds > max(FRESH, LOOK_AGAIN)
+        late.append(client.open())
+
+    monkeypatch.setattr(command, "sleep", meanwhile)
+    login = client.open()
     four = shared.start("four")
     before = kids(four)
     assert callback(four, login["state"]).status_code == 200
     done = run_here("keys", "rotate", "--now", **shared.environment())
     assert done.returncode == 0, done.stderr
+    assert "then logins are ended again. Leave this running." in done.stderr
+    assert client.collect(late[0], 0).status_code == 410
     stir(four)
     until(lambda: not kids(four) & before, "the old keys are gone")
     assert callback(four, login["state"]).status_code == 400
+
+
+def test_replaced_keys_whose_logins_could_not_be_ended_are_told_of(shared: Shared) -> None:
+    with shared.tap.faulty(FAILING, "Scan"):
+        done = run_here("keys", "rotate", "--now", **shared.environment())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "All keys were replaced, but not all open logins ended: run it again." in done.stderr
 
 
 def test_who_waits_is_sent_home_when_a_process_ends(shared: Shared) -> None:

@@ -27,7 +27,8 @@ class SharedWire(Wire):
         self.clock = clock
         self.store: Any = TappedStore(tap)
         self.keyfile: Any = KeyParameters(tap.client("ssm"), KEYS_PATH, clock)
-        self.keys = FetchedKeys(self.keyfile.load, clock)
+        self.keys = FetchedKeys(self.keyfile.load)  # by a clock of its own: they are not tended
+        self.keys.refresh()
         config = Settings(**{"public_url": ISSUER, **settings})
         self.relay = Relay(config, self.store, self.keys, clock=clock)
         self.app = make_app(self.relay)

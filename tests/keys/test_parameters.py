@@ -1,6 +1,7 @@
 """The key ring in Parameter Store: what is missing is added, what is there stays."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ PATH = "/opencode-relay/stack/keys"
 
 class ParameterStore:
     """SSM, refusing each call whose turn is in `denied`."""
+
+    meta = SimpleNamespace(region_name="us-east-1")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -79,7 +82,7 @@ def test_a_purpose_that_a_release_brings_gets_its_key(
 ) -> None:
     keys.make()
     del store.values[f"{PATH}/{purpose}"]
-    with pytest.raises(StoreUnavailable, match=f"under {PATH}: .* adds what is missing"):
+    with pytest.raises(StoreUnavailable, match=f"In us-east-1 .* under {PATH}: check .* adds what"):
         keys.load()
     before = dict(store.values)
     store.written.clear()
@@ -113,6 +116,21 @@ def test_a_damaged_key_is_named_and_not_replaced(
             act()
         assert "the-secret" not in str(told.value)
     assert store.values[f"{PATH}/state"] == value
+
+
+def test_a_replacing_that_broke_off_says_how_far_it_came(
+    store: ParameterStore, keys: KeyParameters
+) -> None:
+    keys.make()
+    store.denied = [False, False, True]
+    first, second, *_, last = Purpose
+    with pytest.raises(StoreUnavailable, match="run it again") as told:
+        keys.replace_all()
+    assert f"AccessDeniedException: the credentials' owner may not do this. Under {PATH}" in str(
+        told.value
+    )
+    assert f"are written for {first}, {second}, and not for " in str(told.value)
+    assert f"{last}: run it again." in str(told.value)
 
 
 def test_a_key_under_another_purposes_name_is_none(

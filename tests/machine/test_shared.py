@@ -4,8 +4,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
+from opencode_relay.amazon import LOOKS
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.held import LOOK_AGAIN
 from opencode_relay.keys.key import Purpose
@@ -14,6 +16,7 @@ from opencode_relay.machine import chores
 from opencode_relay.machine.shared import OVERDUE, SAY_AGAIN, FetchedKeys, SharedHousekeeping
 from opencode_relay.relay import Relay
 from opencode_relay.settings import Settings
+from opencode_relay.stores.dynamodb import BATCH
 
 from tests.support.clock import Clock
 from tests.support.served import PATIENCE
@@ -42,9 +45,17 @@ class Table:
     def __init__(self) -> None:
         self.over: set[str] = set()
         self.failing = False
+        self.missing = ""  # a login whose part of a look fails
+        self.asked: list[int] = []
+        self.busy = self.most = 0
 
     async def settled(self, login_ids: Sequence[str]) -> list[str]:
-        if self.failing:
+        self.asked.append(len(login_ids))
+        self.busy += 1
+        self.most = max(self.most, self.busy)
+        await asyncio.sleep(0)
+        self.busy -= 1
+        if self.failing or self.missing in login_ids:
             raise StoreUnavailable("DynamoDB refuses: AccessDeniedException.")
         return [one for one in login_ids if one in self.over]
 
@@ -75,6 +86,19 @@ async def test_who_waits_for_what_was_settled_is_woken_and_nobody_else(house: Ho
         house.table.over = {"a"}
         await house.chores.wake()
         assert (a.rung, b.rung) == (True, False)
+
+
+async def test_a_part_of_a_look_that_fails_keeps_nobody_else_waiting(house: House) -> None:
+    names = [f"{number}" for number in range(6 * BATCH + 1)]
+    with ExitStack() as waiting:
+        bells = [waiting.enter_context(house.relay.bells.waiter(one, one)) for one in names]
+        house.table.over, house.table.missing = set(names), names[BATCH]
+        with pytest.raises(StoreUnavailable):
+            await house.chores.wake()
+        unheard = {name for name, bell in zip(names, bells, strict=True) if bell and not bell.rung}
+    assert unheard == set(names[BATCH : 2 * BATCH])
+    assert house.table.asked == [BATCH] * 6 + [1]
+    assert house.table.most == LOOKS  # the other requests need not wait behind them
 
 
 async def test_keys_are_fetched_once_a_minute_and_never_in_the_event_loop(house: House) -> None:

@@ -84,6 +84,12 @@ async def test_who_gets_no_thread_in_time_is_told_so(
         ("AccessDeniedException", "refuses: AccessDeniedException: the credentials' owner may not"),
         ("ResourceNotFoundException", "refuses: ResourceNotFoundException: there is no such table"),
         ("ExpiredTokenException", "refuses: ExpiredTokenException: the credentials have expired"),
+        ("InvalidSignatureException", "does not know these credentials, or this machine's clock"),
+        (RuntimeError("Credentials were refreshed, … credentials the-secret"), "cannot be asked: "),
+        (
+            ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRoleWithWebIdentity"),
+            r"Who should give the credentials refuses: AccessDenied\.$",
+        ),
         ("Unheard", r"refuses: Unheard\.$"),
         (EndpointConnectionError(endpoint_url="the-secret"), r"EndpointConnectionError\.$"),
     ],

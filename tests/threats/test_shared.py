@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from botocore.session import get_session
@@ -13,8 +14,8 @@ from opencode_relay.events import log_to_stderr
 from opencode_relay.keys.held import LOOK_AGAIN
 from opencode_relay.keys.key import Purpose
 from opencode_relay.keys.parameters import KeyParameters
-from opencode_relay.keys.ring import Ring
-from opencode_relay.machine.shared import FetchedKeys
+from opencode_relay.keys.ring import HEAD_START, Ring
+from opencode_relay.machine.shared import STALE, FetchedKeys
 
 from tests.support.clock import Clock
 
@@ -79,6 +80,38 @@ class TestAStrangersKeyIdStopsEverybody:
         await asyncio.sleep(0)
         let_go.set()  # by nobody, if the event loop stood still
         await looking
+
+
+class TestAProcessThatIsKeptFromItsLooks:
+    """It would go on with keys that leaked, after they were replaced everywhere else."""
+
+    async def test_it_does_not_use_old_keys_for_ever(self) -> None:
+        clock, failing = Clock(), False
+        ring = Ring.fresh(clock())
+
+        def load() -> Ring:
+            if failing:
+                raise StoreUnavailable("Parameter Store refuses: ThrottlingException.")
+            return ring
+
+        keys = FetchedKeys(load, clock)
+        keys.refresh()
+        [leaked] = ring.of(Purpose.STATE)
+        failing = True
+        for _ in range(STALE - 1):
+            clock.advance(1)
+            with suppress(StoreUnavailable):
+                await keys.tend()
+        assert keys.find(Purpose.STATE, leaked.kid) == leaked
+        clock.advance(1)
+        for use in (lambda: keys.find(Purpose.STATE, leaked.kid), lambda: keys.ring):
+            with pytest.raises(StoreUnavailable, match="could not be read for 10 minutes"):
+                use()
+        failing = False
+        clock.advance(LOOK_AGAIN)
+        await keys.tend()
+        assert keys.find(Purpose.STATE, leaked.kid) == leaked
+        assert LOOK_AGAIN < STALE < HEAD_START
 
 
 class TestKeysInTheLogOfALibrary:

@@ -74,6 +74,13 @@ def test_only_who_keeps_data_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> No
         Settings.load({})
 
 
+@pytest.mark.parametrize("name", ["LOGINS_TABLE", "INSTANCES_TABLE", "KEYS_PATH"])
+def test_names_on_aws_without_the_store_are_refused(name: str) -> None:
+    for store in ({}, {"RELAY_STORE": "sqlite"}):
+        with pytest.raises(ConfigError, match=f"RELAY_{name}: of use with RELAY_STORE=dynamodb"):
+            Settings.load({f"RELAY_{name}": "x", **store})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [

@@ -51,6 +51,7 @@ class Home:
         self.repaired = make_private(data)
         self.store = SQLiteStore(data)
         self.keys = KeyFile(data)
+        self.old_keys_live = 0  # its processes see the file change
         self.first_key = data / "instance.key"
         self._url = data / "url"
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
+from time import sleep
 from typing import Annotated, Any
 
 import typer
 
 from opencode_relay.admission import end_all
-from opencode_relay.errors import ConfigError
+from opencode_relay.errors import ConfigError, StoreUnavailable
 from opencode_relay.keys.ring import Ring
 
-from .home import AsJSON, Data, StackName, relay_of
+from .home import AsJSON, Data, Home, StackName, relay_of
 from .shown import print_table
+from .stack import Stack
 
 app = typer.Typer(help="List and rotate the relay's own keys.", no_args_is_help=True)
 
@@ -51,12 +54,30 @@ def rotate(
         _show(home.keys.rotate(), as_json)
         return
     ring = home.keys.replace_all()
-    ended = asyncio.run(end_all(home.store, time.time()))
+    ended = _end_logins(home)
+    if home.old_keys_live:
+        minutes = -(-home.old_keys_live // 60)
+        print(
+            f"All keys were replaced, and open logins ended: {ended}. Others may use the old keys "
+            f"for up to {minutes} minutes more: then logins are ended again. Leave this running.",
+            file=sys.stderr,
+        )
+        sleep(home.old_keys_live)
+        ended += _end_logins(home)
     if as_json:
         _show(ring, as_json, ended=ended)
         return
     print(f"All keys were replaced. Open logins ended: {ended}; their people start again.")
     print("Sealed responses not opened yet no longer verify. Instance keys are as they were.")
+
+
+def _end_logins(home: Home | Stack) -> int:
+    try:
+        return asyncio.run(end_all(home.store, time.time()))
+    except StoreUnavailable as wrong:
+        raise StoreUnavailable(
+            f"{wrong} All keys were replaced, but not all open logins ended: run it again."
+        ) from None
 
 
 def _show(ring: Ring, as_json: bool, **more: int) -> None:

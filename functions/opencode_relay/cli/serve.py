@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from opencode_relay.settings import Settings
 
 from .home import Data, Home, StackName, shared_of
 from .stack import Stack
+
+if TYPE_CHECKING:
+    from opencode_relay.machine.shared import FetchedKeys
 
 EPILOG = "Environment (a flag wins):\n\n" + settings.settings_help()
 
@@ -63,18 +66,23 @@ def serve(
     config = Settings.load(
         os.environ, data=data, store=store, public_url=public_url, enrolment=enrolment
     )
+    if config.store == "dynamodb":
+        _refuse_first({"--name": name, "--return-url": return_url, "--key-file": key_file})
+    log_to_stderr(config.log_level)
+    for unknown in settings.unknown(os.environ):
+        logging.getLogger("opencode_relay").warning(
+            "setting_unknown", extra={"fields": {"name": unknown}}
+        )
+    # Read before it listens: nobody is to be sent to a process that could not serve.
+    others = shared_of(data, stack, config)
+    keys = _read(others) if others else None
     with listening(host, port) as listener:
         if not config.public_url:
             config = replace(config, public_url=_loopback_url(listener, host))
-        log_to_stderr(config.log_level)
-        for unknown in settings.unknown(os.environ):
-            logging.getLogger("opencode_relay").warning(
-                "setting_unknown", extra={"fields": {"name": unknown}}
-            )
         events = Events()
         home = None
-        if others := shared_of(data, stack, config):
-            relay, chores = _beside(others, config, events)
+        if others and keys:
+            relay, chores = _beside(others, keys, config, events)
         else:
             home = Home(config.data, make=True)
             relay, chores = _alone(home, config, events)
@@ -104,21 +112,37 @@ def _alone(home: Home, config: Settings, events: Events) -> tuple[Relay, Chores]
     return relay, Housekeeping(relay, home.store, home.keys)
 
 
-def _beside(others: Stack, config: Settings, events: Events) -> tuple[Relay, Chores]:
-    """Raises StoreUnavailable where it could not serve: nobody is to be sent to it then."""
+def _read(others: Stack) -> FetchedKeys:
+    """Read both tables and the keys. Raises StoreUnavailable."""
     # Who serves alone need not have what it takes.
-    from opencode_relay.machine.shared import FetchedKeys, SharedHousekeeping  # noqa: PLC0415
-
-    store, keys = others.store, FetchedKeys(others.keys.load)
+    from opencode_relay.machine.shared import FetchedKeys  # noqa: PLC0415
 
     async def read_both_tables() -> None:
-        await store.check()
-        await store.get_instance("-")
+        await others.store.check()
+        await others.store.get_instance("-")
 
+    keys = FetchedKeys(others.keys.load)
     keys.refresh()
     asyncio.run(read_both_tables())
-    relay = Relay(config, store, keys, events=events)
-    return relay, SharedHousekeeping(relay, store, keys)
+    return keys
+
+
+def _beside(
+    others: Stack, keys: FetchedKeys, config: Settings, events: Events
+) -> tuple[Relay, Chores]:
+    from opencode_relay.machine.shared import SharedHousekeeping  # noqa: PLC0415
+
+    relay = Relay(config, others.store, keys, events=events)
+    return relay, SharedHousekeeping(relay, others.looks(), keys)
+
+
+def _refuse_first(given: dict[str, object]) -> None:
+    """Processes that share tables enrol no first instance: each of them would."""
+    if names := [flag for flag, value in given.items() if value is not None]:
+        add = program.command("instances", "add", "NAME")
+        raise ConfigError(
+            f"{', '.join(names)}: not for a relay on AWS, where {add} enrols the first one too."
+        )
 
 
 def _loopback_url(listener: socket.socket, host: str) -> str:

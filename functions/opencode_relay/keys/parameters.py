@@ -36,9 +36,10 @@ class KeyParameters:
         ring = self._read(purposes)
         if {key.purpose for key in ring.keys} != set(purposes):
             raise StoreUnavailable(
-                f"The keys are not all there under {self._path}: the stack's RotateKeysFunction "
-                "adds what is missing, daily and whenever it is invoked; without a stack "
-                f"{program.command('keys', 'rotate', '--due')} does."
+                f"In {self._ssm.meta.region_name} the keys are not all there under {self._path}: "
+                "check the region and that path first. If both are right, the stack's "
+                "RotateKeysFunction adds what is missing, daily and whenever it is invoked; "
+                f"without a stack {program.command('keys', 'rotate', '--due')} does."
             )
         return ring
 
@@ -91,19 +92,28 @@ class KeyParameters:
         return Ring(tuple(keys))
 
     def _save(self, ring: Ring, before: Ring | None = None) -> None:
-        """Write the purposes whose keys are others than `before`."""
-        for purpose in Purpose:
-            keys = ring.of(purpose)
-            if before and keys == before.of(purpose):
-                continue
-            self._call(
-                "put_parameter",
-                Name=f"{self._path}/{purpose}",
-                Value=json.dumps([key.row() for key in keys]),
-                Type="SecureString",
-                # Of two that make the first keys, which are used at once, one fails.
-                Overwrite=not (before and not before.of(purpose)),
-            )
+        """Write the purposes whose keys are others than `before`; say how far it came."""
+        left = [one for one in Purpose if not before or ring.of(one) != before.of(one)]
+        done: list[str] = []
+        for purpose in left:
+            try:
+                self._write(purpose, ring, new=bool(before and not before.of(purpose)))
+            except StoreUnavailable as wrong:
+                raise StoreUnavailable(
+                    f"{wrong} Under {self._path} new keys are written for "
+                    f"{', '.join(done) or 'nothing'}, and not for {', '.join(left[len(done) :])}: "
+                    "run it again."
+                ) from None
+            done.append(purpose)
+
+    def _write(self, purpose: Purpose, ring: Ring, *, new: bool) -> None:
+        self._call(
+            "put_parameter",
+            Name=f"{self._path}/{purpose}",
+            Value=json.dumps([key.row() for key in ring.of(purpose)]),
+            Type="SecureString",
+            Overwrite=not new,  # of two that make the first keys, which are used at once, one fails
+        )
 
     def _call(self, method: str, **request: Any) -> dict[str, Any]:
         with translated("Parameter Store"):

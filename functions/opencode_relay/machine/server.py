@@ -23,6 +23,10 @@ from .proxies import behind
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body; uvicorn itself has no limit
 DEADLINE = 15  # seconds for a head, then for a body, and for taking an answer; uvicorn has none
+# Seconds that an unused connection stays, above those of the usual proxies (60 for AWS's balancer,
+# and nginx): where the relay is the first to end it, a request that is on its way is lost.
+BEHIND_PROXIES = 75
+_ALONE = 5
 _GRACE = 5  # seconds that requests have to end after SIGTERM
 
 
@@ -170,10 +174,8 @@ class _Server(uvicorn.Server):
             self.loop.call_soon_threadsafe(self._relay.bells.close)
 
 
-def run(relay: Relay, chores: Chores, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    _allow_many_connections()
-    config = uvicorn.Config(
+def configured(relay: Relay) -> uvicorn.Config:
+    return uvicorn.Config(
         behind(relay.settings.trusted_proxies, make_app(relay), relay.events),
         http=BoundedProtocol,
         log_config=None,
@@ -182,8 +184,15 @@ def run(relay: Relay, chores: Chores, listener: socket.socket) -> None:
         server_header=False,
         lifespan="off",
         ws="none",
+        timeout_keep_alive=BEHIND_PROXIES if relay.settings.trusted_proxies else _ALONE,
         timeout_graceful_shutdown=_GRACE,
     )
+
+
+def run(relay: Relay, chores: Chores, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    _allow_many_connections()
+    config = configured(relay)
     server = _Server(config, relay)
 
     async def serve() -> None:

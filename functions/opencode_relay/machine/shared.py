@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from opencode_relay.amazon import LOOKS
 from opencode_relay.errors import StoreUnavailable
 from opencode_relay.keys.held import LOOK_AGAIN, Keys
 from opencode_relay.keys.key import Key, Purpose
-from opencode_relay.keys.ring import MAX_AGE, Ring
+from opencode_relay.keys.ring import HEAD_START, MAX_AGE, Ring
 from opencode_relay.relay import Relay
-from opencode_relay.stores.dynamodb import DynamoDBStore
+from opencode_relay.stores.dynamodb import BATCH, DynamoDBStore
 
 from .chores import again_and_again
 from .descriptors import Watch
 
 OVERDUE = MAX_AGE + 7 * 24 * 3600  # seconds; who rotates does so daily where it is due
+# Seconds that a ring is used without another look. New keys are known to all before they are used,
+# and who keeps a process from its looks gets no more out of keys that leaked.
+STALE = HEAD_START - 300
 SAY_AGAIN = 3600  # seconds at least between two lines that the keys are overdue
 
 
@@ -32,17 +36,30 @@ class FetchedKeys(Keys):
         self, load: Callable[[], Ring], clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(load, clock)
-        self._due = float("-inf")
+        self._due = self._fetched = float("-inf")
         self._wrong = ""
 
-    async def tend(self) -> None:
-        """Fetch the newest ring where it is time to; the old one stays if that fails.
+    @property
+    def ring(self) -> Ring:
+        """Raises StoreUnavailable for a ring that is `STALE`."""
+        if self._clock() >= self._fetched + STALE:
+            raise StoreUnavailable(
+                f"The keys could not be read for {STALE // 60} minutes, and are not used any more."
+            )
+        return self._ring
+
+    @ring.setter
+    def ring(self, ring: Ring) -> None:
+        self._ring, self._fetched = ring, self._clock()
+
+    async def tend(self) -> bool:
+        """Fetch the newest ring where it is time to, and say so; if that fails the old one stays.
 
         Raises StoreUnavailable.
         """
         now = self._clock()
         if now < self._due:
-            return
+            return False
         self._due = now + LOOK_AGAIN
         try:
             self.ring = await asyncio.to_thread(self._load)
@@ -50,6 +67,7 @@ class FetchedKeys(Keys):
             self._wrong = str(wrong)
             raise
         self._wrong = ""
+        return True
 
     def check(self) -> None:
         if self._wrong:
@@ -78,14 +96,27 @@ class SharedHousekeeping:
         await asyncio.gather(*(again_and_again(one, self._relay.events) for one in chores))
 
     async def wake(self) -> None:
-        """Raises StoreUnavailable."""
+        """Raises StoreUnavailable, after all that could be asked for was."""
         self._descriptors.look()
-        for login_id in await self._store.settled(self._relay.bells.logins()):
+        waiting, turn = self._relay.bells.logins(), asyncio.Semaphore(LOOKS)
+        parts = [waiting[n : n + BATCH] for n in range(0, len(waiting), BATCH)]
+        done = await asyncio.gather(
+            *(self._look(part, turn) for part in parts), return_exceptions=True
+        )
+        for wrong in done:
+            if wrong:
+                raise wrong
+
+    async def _look(self, login_ids: Sequence[str], turn: asyncio.Semaphore) -> None:
+        async with turn:
+            settled = await self._store.settled(login_ids)
+        for login_id in settled:
             self._relay.bells.ring(login_id)
 
     async def tend_keys(self) -> None:
         """Raises StoreUnavailable."""
-        await self._keys.tend()
+        if not await self._keys.tend():
+            return
         now = self._relay.now()
         if now >= self._may_say and self._keys.ring.age(now) >= OVERDUE:
             self._may_say = now + SAY_AGAIN

@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 _UNSETTLED = {Status.PENDING, Status.HELD}
 _COUNTED = 120  # seconds that a minute's counter is kept
 _THERE = "#status = :when AND expires_at > :now"
-_BATCH = 100  # keys that DynamoDB takes at a time
+BATCH = 100  # keys that DynamoDB takes at a time
 # Seconds until DynamoDB counts as out of reach, retries included: the longest wait and one more
 # read end before API Gateway cuts the request at 30.
 PATIENCE = 3
@@ -36,10 +36,10 @@ PATIENCE = 3
 class DynamoDBStore:
     """A `Store` over a low-level boto3 client. Calls run in threads of its own: boto3 blocks."""
 
-    def __init__(self, client: Any, *, logins: str, instances: str) -> None:
+    def __init__(self, client: Any, *, logins: str, instances: str, threads: int = THREADS) -> None:
         """`logins` and `instances` are the tables' names."""
         self._db = client
-        self._threads = ThreadPoolExecutor(THREADS, "dynamodb")
+        self._threads = ThreadPoolExecutor(threads, "dynamodb")
         self._logins = logins
         self._instances = instances
 
@@ -200,15 +200,10 @@ class DynamoDBStore:
         return done is not None
 
     async def settled(self, login_ids: Sequence[str]) -> list[str]:
-        """Return those of some logins that are neither pending nor held any more.
+        """Return those of at most `BATCH` logins that are neither pending nor held any more.
 
         For half the price of a sure reading: one that was settled just now may be missing.
         """
-        parts = [login_ids[n : n + _BATCH] for n in range(0, len(login_ids), _BATCH)]
-        found = await asyncio.gather(*map(self._settled, parts))
-        return [login_id for part in found for login_id in part]
-
-    async def _settled(self, login_ids: Sequence[str]) -> list[str]:
         asked = {
             "Keys": [key_of(f"login#{login_id}") for login_id in login_ids],
             "ProjectionExpression": "id, #status",
