@@ -68,7 +68,7 @@ def forget(cloud: Cloud, table: str) -> None:
 def test_it_fails_is_deleted_is_deployed_and_deleted(releases: Releases, cloud: Cloud) -> None:
     stack = Stack(cloud, NAME)
     assert stack.create(refusing(releases)) == "ROLLBACK_COMPLETE"
-    assert "Keys: Parameter Store refuses: AccessDeniedException." in stack.why()
+    assert "AccessDeniedException" in stack.why()
     stack.delete()
     [empty] = left(cloud)["tables"]
     assert left(cloud) == {"tables": [empty]}
