@@ -68,7 +68,7 @@ test("a configured address that is not registered polls, and the log has the com
   const shown = await h.auto();
   assert.match(shown.instructions, /: K7WR-9F2D$/);
   const says =
-    /^warn .*publicUrl is not used for this sign-in: .*instances update ID --return-url https:\/\/opencode\.example\/auth\/callback$/;
+    /^warn .*publicUrl is not used for this sign-in: .*instances update stub0+ --return-url https:\/\/opencode\.example\/auth\/callback$/;
   assert.ok(h.logged(says), h.log.join());
   await h.relay.release(h.relay.last, { code: "c1", iss: ISSUER });
   assert.deepEqual(await shown.callback(), OK);
