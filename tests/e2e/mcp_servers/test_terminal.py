@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from time import sleep
 
 import pytest
 
@@ -61,7 +61,8 @@ def test_dialog_of_a_terminal_ui_that_is_attached(
     def only_the_line() -> bool:
         if "Search" in terminal.window():  # not typed yet, or before the dialog listened
             terminal.type("MCP servers")
-            sleep(1)
+            with suppress(AssertionError):
+                wait_until(lambda: "Search" not in terminal.window(), "it is typed", 10)
         window = terminal.window()
         return "MCP servers (via relay)" in window and "OpenAI" not in window
 
