@@ -21,23 +21,19 @@ from opencode_relay.keys.parameters import KeyParameters
 from opencode_relay.keys.ring import MAX_AGE
 
 from benchmarks.soak import tally as is_
-from benchmarks.soak.cloud import Cloud
+from benchmarks.soak.cloud import ISSUER, Cloud
 from benchmarks.soak.fleet import ROTATE, Fleet
 from benchmarks.soak.tally import Tally
-from benchmarks.soak.world import LEAP, LIFETIME, SKEW, Clock
+from benchmarks.soak.world import LEAP, SETTINGS, SKEW, Clock
 from tests.aws.conftest import build
 from tests.aws.ric import LIMIT, FunctionFailed
 from tests.aws.ric_gateway import Gateway
 from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
 
-ISSUER = "https://relay.example"
 LINES = 4  # instances
 _SETTINGS = {
     "RELAY_PUBLIC_URL": ISSUER,
-    "RELAY_LOG_LEVEL": "debug",
-    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
-    "RELAY_OPEN_LIMIT": "1000000",
-    "RELAY_ADDRESS_LIMIT": "1000000",
+    **SETTINGS,
     "LOGINS_TABLE": LOGINS,
     "INSTANCES_TABLE": INSTANCES,
     "KEYS_PATH": KEYS_PATH,

@@ -19,6 +19,7 @@ from benchmarks.soak.world import RETURN_URL
 from tests.aws.ric_wire import INSTANCES, LOGINS
 from tests.aws.tap import FAILING, LOST, THROTTLED, Call, Fault, Tap, create_tables, dynamodb_local
 
+ISSUER = "https://relay.example"
 SHARE = 1 / 20  # of the rate, for each request to AWS: a login makes about twenty
 _LATE = (0.1, 0.3, 0.6, 1.2, 3.5)  # seconds: some beyond what a relay waits
 _RETRIES = 3  # requests that a relay makes before it gives up

@@ -19,17 +19,11 @@ from benchmarks.soak import tally as is_
 from benchmarks.soak.commands import Commands, free_port
 from benchmarks.soak.network import Line, unfinished
 from benchmarks.soak.tally import Tally
-from benchmarks.soak.world import LEAP, LIFETIME, RETURN_URL, SKEW, Clock
+from benchmarks.soak.world import LEAP, RETURN_URL, SETTINGS, SKEW, Clock
 
 SHARE = 1 / 10  # of the rate, for each call of the store: a login makes about ten
 LINES = 20  # instances
 _COUNTED = {is_.STORE_ERROR: "error", is_.STORE_LOST: "lost", is_.STORE_DELAY: "delay"}
-_SETTINGS = {
-    "RELAY_LOG_LEVEL": "debug",
-    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
-    "RELAY_OPEN_LIMIT": "1000000",  # counted, but everybody here comes from one address
-    "RELAY_ADDRESS_LIMIT": "1000000",
-}
 
 
 class Serve:
@@ -51,7 +45,7 @@ class Serve:
         # A command that begins while the write lock is held for long gives up, as it should.
         self._alone = asyncio.Lock()
         self._process = 0
-        self._commands = Commands(work, source, tally.rate * SHARE, **_SETTINGS)
+        self._commands = Commands(work, source, tally.rate * SHARE, **SETTINGS)
         uri = f"file:{self._data / 'relay.db'}?mode=ro"
         self._reading = sqlite3.connect(uri, uri=True, isolation_level=None)
         self._reading.row_factory = sqlite3.Row

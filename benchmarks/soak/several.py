@@ -12,21 +12,17 @@ import httpx
 from opencode_relay.keys.parameters import KeyParameters
 
 from benchmarks.soak import tally as is_
-from benchmarks.soak.cloud import Cloud
+from benchmarks.soak.cloud import ISSUER, Cloud
 from benchmarks.soak.commands import Commands, DidNotStart, free_port
 from benchmarks.soak.network import Line, unfinished
 from benchmarks.soak.tally import Tally
-from benchmarks.soak.world import LEAP, LIFETIME, SKEW, Clock
+from benchmarks.soak.world import LEAP, SETTINGS, SKEW, Clock
 from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
 
-ISSUER = "https://relay.example"
 LINES = 20  # instances
 _SETTINGS = {
     "RELAY_PUBLIC_URL": ISSUER,
-    "RELAY_LOG_LEVEL": "debug",
-    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
-    "RELAY_OPEN_LIMIT": "1000000",
-    "RELAY_ADDRESS_LIMIT": "1000000",
+    **SETTINGS,
     "RELAY_STORE": "dynamodb",
     "RELAY_LOGINS_TABLE": LOGINS,
     "RELAY_INSTANCES_TABLE": INSTANCES,

@@ -29,6 +29,13 @@ GATEWAY = PROVIDERS[2][0]  # answers by form_post, with a session_state
 LIFETIME = 1800  # seconds that a login lives, on the relay's clock
 LEAP = 700  # seconds that everybody's clock leaps now and then: two leaps are within a life
 EXPIRED = 3  # leaps after which a login has expired, however the clocks differ
+# Limits count addresses, and everybody here has the same.
+SETTINGS = {
+    "RELAY_LOG_LEVEL": "debug",
+    "RELAY_LOGIN_LIFETIME": str(LIFETIME),
+    "RELAY_OPEN_LIMIT": "1000000",
+    "RELAY_ADDRESS_LIMIT": "1000000",
+}
 SKEW = 60  # seconds that a clock is off
 FAR = 1200  # seconds that an instance's clock is off where nobody looks after it
 _skew: contextvars.ContextVar[float] = contextvars.ContextVar("skew", default=0)

@@ -96,7 +96,9 @@ async def test_a_fault_that_nobody_foresaw_is_told_and_counted(wire: LambdaWire,
         ExpressionAttributeValues={":s": {"S": "the-secret"}},
     )
     assert (await wire.callback(login)).status_code == 503
-    tap.client("dynamodb").delete_item(TableName=LOGINS, Key=key)  # or nobody could end all logins
+    tap.client("dynamodb").delete_item(
+        TableName=LOGINS, Key=key
+    )  # which ending all logins would name
     log = wire.functions.running["CallbackFunction"].log
     assert "the-secret" not in log
     lines = [json.loads(line) for line in log.splitlines()]

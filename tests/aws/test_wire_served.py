@@ -17,7 +17,8 @@ from tests.aws.ric_wire import INSTANCES, KEYS_PATH, TappedStore
 from tests.aws.tap import Tap
 from tests.aws.test_wire import ELSEWHERE, MODULES, wire_tests
 from tests.support.clock import START, Clock
-from tests.support.wire import ISSUER, RETURN_URL, MakeWire, Wire
+from tests.support.wire import ISSUER, MakeWire, Wire
+from tests.web.conftest import open_wire, wire  # noqa: F401
 
 _days = iter(range(1000, 10_000))
 
@@ -52,18 +53,6 @@ def make_wire(tap: Tap, clock: Clock) -> Iterator[MakeWire]:
     database = tap.client("dynamodb")
     for item in database.scan(TableName=INSTANCES)["Items"]:
         database.delete_item(TableName=INSTANCES, Key={"pk": item["pk"]})
-
-
-@pytest.fixture
-async def wire(make_wire: MakeWire) -> Wire:
-    wire = make_wire()
-    await wire.enrol("workshop", RETURN_URL)
-    return wire
-
-
-@pytest.fixture
-def open_wire(make_wire: MakeWire) -> Wire:
-    return make_wire(enrolment="open")
 
 
 # How a body or a query is read has nothing to do with the store.

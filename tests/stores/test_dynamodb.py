@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 from moto import mock_aws
 from opencode_relay import login as rules
+from opencode_relay.errors import StoreUnavailable
 from opencode_relay.login import Change, Status
 from opencode_relay.stores.dynamodb import BATCH, DynamoDBStore
 
@@ -144,6 +145,27 @@ async def test_a_login_that_ends_meanwhile_is_not_counted(
 
     store.between = end
     assert await store.cancel_all(NOW) == []
+
+
+async def test_a_login_that_cannot_be_read_keeps_none_of_the_others(
+    store: Overtaken, client: Any
+) -> None:
+    """After a leak all must end, though one is of a newer release; and it is not passed over."""
+    logins = [a_login(), a_login(), a_login()]
+    for login in logins:
+        await store.create(login)
+    odd, *others = sorted(logins, key=lambda login: login.id)
+    client.update_item(
+        TableName="logins",
+        Key={"pk": {"S": f"login#{odd.id}"}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":s": {"S": "of-a-newer-release"}},
+    )
+    with pytest.raises(StoreUnavailable, match="1 logins cannot be read"):
+        await store.cancel_all(NOW)
+    found = [await store.get(login.id) for login in others]
+    assert [one and one.status for one in found] == [Status.CANCELLED] * 2
 
 
 async def test_what_is_settled_is_told_of_many_logins(store: Overtaken) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from opencode_relay.amazon import THREADS, translated
-from opencode_relay.errors import NameTaken
+from opencode_relay.errors import NameTaken, StoreUnavailable
 from opencode_relay.instances import Instance
 from opencode_relay.login import MAX_TRIES, OPEN, REMEMBERED, Change, Login, Status, cancel
 
@@ -98,12 +98,21 @@ class DynamoDBStore:
         return int(done["Attributes"]["tries"]["N"]) if done else None
 
     async def cancel_all(self, now: float, *, instance_id: str | None = None) -> Sequence[Login]:
-        """Cancel open logins one by one: an operator's rare act, worth no index on every login."""
-        cancelled = []
+        """Cancel open logins one by one: an operator's rare act, worth no index on every login.
+
+        One that cannot be read, of a newer release, keeps nobody from ending the others.
+        """
+        cancelled, unread = [], 0
         for item in await self._scan(self._logins, "login#"):
-            login = login_of(item)
+            try:
+                login = login_of(item)
+            except (ValueError, TypeError):
+                unread += 1
+                continue
             if instance_id in {None, login.instance_id} and await self._cancel(login, now):
                 cancelled.append(replace(login, **cancel(login, now).values))
+        if unread:
+            raise StoreUnavailable(f"{unread} logins cannot be read, the others are ended.")
         return cancelled
 
     async def _cancel(self, login: Login, now: float) -> bool:
