@@ -98,15 +98,12 @@ class DynamoDBStore:
         return int(done["Attributes"]["tries"]["N"]) if done else None
 
     async def cancel_all(self, now: float, *, instance_id: str | None = None) -> Sequence[Login]:
-        """Cancel open logins one by one: an operator's rare act, worth no index on every login.
-
-        One that cannot be read, of a newer release, keeps nobody from ending the others.
-        """
+        """Cancel open logins one by one: an operator's rare act, worth no index on every login."""
         cancelled, unread = [], 0
         for item in await self._scan(self._logins, "login#"):
             try:
                 login = login_of(item)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError):  # of a newer release: the others are to end
                 unread += 1
                 continue
             if instance_id in {None, login.instance_id} and await self._cancel(login, now):
