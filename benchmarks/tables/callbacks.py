@@ -44,10 +44,10 @@ BETTER = "Better Auth: denied"
 DENIED, UNKNOWN = "FastMCP: denied", "FastMCP: forged state"
 PLAIN = "Starlette: redirect"
 GOALS = [
-    Goal(REDIRECT, AUTHJS, CPU, 0.40),
-    Goal(REDIRECT, BETTER, CPU, 0.33),
+    Goal(REDIRECT, AUTHJS, CPU, 0.50),
+    Goal(REDIRECT, BETTER, CPU, 0.45),
     Goal(FORGED, DENIED, CPU, 1.0),
-    Goal(ALLOW, AUTHJS, CPU, 0.30),
+    Goal(ALLOW, AUTHJS, CPU, 0.33),
 ]
 ONWARD = re.compile(rf"url={re.escape(relay.RETURN_URL)}\?response=([\w.-]+)\"")
 

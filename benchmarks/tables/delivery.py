@@ -29,7 +29,7 @@ from benchmarks.harness.rounds import CPU, Operation, Plan, Wrong, rounds
 from benchmarks.harness.streams import Loop, Stream, at, connect
 from benchmarks.tables._logins import Logins, expect
 
-COUNT, WARM, AT_MOST = 400, 400, 28
+COUNT, WARM, AT_MOST = 400, 400, 36
 PACE = 100  # operations a second
 OURS, THEIRS = "opencode-relay: a delivered login", "nchan: subscribe, publish, deliver"
 Check = Callable[[], None]
