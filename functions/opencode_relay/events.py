@@ -95,5 +95,6 @@ def log_to_stderr(level: str) -> None:
     root.setLevel(level.upper())
     # What no line shows need not be found out for each (Python's logging HOWTO, optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001  # as it says there: who called is not looked for
     for library in ("httpx", "botocore", "urllib3"):  # botocore's debug is all that is sent
         logging.getLogger(library).setLevel(logging.WARNING)

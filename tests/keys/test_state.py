@@ -105,6 +105,16 @@ def test_what_cannot_be_ours_is_not_parsed(
         assert refusal(keys, purpose, token) == "token-invalid"
 
 
+@pytest.mark.parametrize("purpose", TOKENS)
+def test_what_is_forged_is_not_taken_apart(
+    keys: Keys, purpose: Purpose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed, _, signature = made(keys, purpose).rpartition(".")
+    monkeypatch.setattr(jwt, "decode", None)
+    for token in (f"{signed}.{'A' * 43}", f"{signed}A.{signature}", f"{signed[:-1]}.{signature}"):
+        assert refusal(keys, purpose, token) == "token-invalid"
+
+
 @pytest.mark.parametrize("exp", ["never", True, None, [], 1e400, -1])
 def test_an_exp_that_is_no_time_is_none(keys: Keys, exp: object) -> None:
     key = keys.ring.in_use(Purpose.STATE, START)
@@ -116,7 +126,7 @@ def test_an_exp_that_is_no_time_is_none(keys: Keys, exp: object) -> None:
 
 def test_every_character_of_the_signature_counts(keys: Keys) -> None:
     token = made(keys)
-    for index in range(token.rindex(".") + 1, len(token) - 1):
+    for index in range(token.rindex(".") + 1, len(token)):
         changed = token[:index] + ("A" if token[index] != "A" else "B") + token[index + 1 :]
         assert refusal(keys, Purpose.STATE, changed) == "token-invalid"
 
