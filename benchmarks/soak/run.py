@@ -16,8 +16,6 @@ from benchmarks.soak import tally as is_
 from benchmarks.soak.life import GaveUp, Life
 from benchmarks.soak.world import EXPIRED, World
 
-# Whatever stops or blocks the whole relay meets every login there is, so it comes less often.
-RARELY = 1 / 8
 _LIVES = (lives.pairing, lives.completion, lives.redirect, lives.failed)
 _OFTEN = (50, 30, 18, 2)
 
@@ -71,7 +69,7 @@ class Soak:
                 return
             await places.acquire()
             for fault, disturb in disturbances.items():
-                if fault in self.target.faults and self.tally.due(fault, RARELY):
+                if fault in self.target.faults and self.tally.due(fault, self.target.rarely):
                     self._start(self._disturb(disturb()))
             self._start(self._live()).add_done_callback(lambda _: places.release())
             # Not all in one moment, though there is a place for each.

@@ -33,6 +33,7 @@ class Serve:
     late_writes = False
     at_once = 1500
     pause = 4.0
+    rarely = 1 / 8  # it meets every login there is
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
         """`work` is a new directory; `source` holds the package `opencode_relay`."""

@@ -56,6 +56,7 @@ class Several:
     late_writes = True  # a process that gave a request up leaves it on its way
     at_once = 300
     pause = 2.0
+    rarely = 1 / 4  # it meets the logins of one process
     issuer = ISSUER
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:

@@ -80,6 +80,7 @@ class Target(Protocol):
     instance_keys: list[str]
     at_once: int  # logins
     pause: float  # seconds that people take for each step, on average
+    rarely: float  # share of the rate, for what stops or blocks all of it
     faults: frozenset[str]
     late_writes: bool  # whether a request that failed may still write afterwards
 

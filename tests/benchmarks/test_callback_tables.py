@@ -11,7 +11,7 @@ from benchmarks.contenders.installs import Missing
 from benchmarks.harness.processes import CLIENT_CORE, pin
 from benchmarks.harness.results import Result
 from benchmarks.harness.rounds import CPU, Plan, Wrong, rounds
-from benchmarks.tables import callbacks, first_callbacks, parts, startup
+from benchmarks.tables import callbacks, commands, first_callbacks, parts, startup
 from benchmarks.tables._logins import Logins
 
 QUICK = Plan(quick=True)
@@ -47,9 +47,10 @@ def test_parts() -> None:
     assert all(columns[parts.CPU][0] > 0 for columns in rows.values())
 
 
-def test_startup() -> None:
-    rows = measured(startup).rows
-    assert all(min(*columns.values())[0] > 0 for columns in rows.values())
+@pytest.mark.parametrize("table", [startup, commands])
+def test_starts(table: object) -> None:
+    rows = measured(table).rows
+    assert all(one[0] > 0 for columns in rows.values() for one in columns.values())
 
 
 def test_a_state_of_another_secret_is_noticed() -> None:
