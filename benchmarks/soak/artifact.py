@@ -47,7 +47,7 @@ class Artifact:
     late_writes = True  # a function that gave a request up leaves it on its way
     at_once = 120
     pause = 1.0
-    rarely = 1 / 4  # it meets the logins of one process
+    rarely = 1 / 2  # it meets the logins of one process
     issuer = ISSUER
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:

@@ -30,6 +30,7 @@ class Soak:
         self._leap_every = min(30, max(3, (seconds or 600) / 8))
         self._living: Counter[int] = Counter()  # lives by the leaps there were when they began
         self._tasks: set[asyncio.Task[None]] = set()
+        self._disturbing: set[str] = set()
 
     async def run(self) -> None:
         async with self.world.connected():
@@ -70,17 +71,26 @@ class Soak:
             await places.acquire()
             for fault, disturb in disturbances.items():
                 if fault in self.target.faults and self.tally.due(fault, self.target.rarely):
-                    self._start(self._disturb(disturb()))
+                    self._disturb(fault, disturb)
             self._start(self._live()).add_done_callback(lambda _: places.release())
             # Not all in one moment, though there is a place for each.
             if number < self.target.at_once:
                 await asyncio.sleep(self.target.pause * 3 / self.target.at_once)
 
-    async def _disturb(self, steps: Awaitable[None]) -> None:
-        try:
-            await steps
-        except Exception:  # noqa: BLE001  # whatever it is, it is a finding
-            self.tally.broke(is_.WRONG, "-", traceback.format_exc(limit=-2))
+    def _disturb(self, fault: str, disturb: Callable[[], Awaitable[None]]) -> None:
+        """Do it, if the one before it is over: what queues up would come when nobody lives."""
+
+        async def steps() -> None:
+            try:
+                await disturb()
+            except Exception:  # noqa: BLE001  # whatever it is, it is a finding
+                self.tally.broke(is_.WRONG, "-", traceback.format_exc(limit=-2))
+            finally:
+                self._disturbing.discard(fault)
+
+        if fault not in self._disturbing:
+            self._disturbing.add(fault)
+            self._start(steps())
 
     async def _tell(self) -> None:
         while True:
