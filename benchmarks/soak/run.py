@@ -71,13 +71,13 @@ class Soak:
             await places.acquire()
             for fault, disturb in disturbances.items():
                 if fault in self.target.faults and self.tally.due(fault, self.target.rarely):
-                    self._disturb(fault, disturb)
+                    self._disturb(fault, disturb, beside=fault == is_.UNFINISHED)
             self._start(self._live()).add_done_callback(lambda _: places.release())
             # Not all in one moment, though there is a place for each.
             if number < self.target.at_once:
                 await asyncio.sleep(self.target.pause * 3 / self.target.at_once)
 
-    def _disturb(self, fault: str, disturb: Callable[[], Awaitable[None]]) -> None:
+    def _disturb(self, fault: str, disturb: Callable[[], Awaitable[None]], beside: bool) -> None:
         """Do it, if the one before it is over: what queues up would come when nobody lives."""
 
         async def steps() -> None:
@@ -88,7 +88,7 @@ class Soak:
             finally:
                 self._disturbing.discard(fault)
 
-        if fault not in self._disturbing:
+        if beside or fault not in self._disturbing:
             self._disturbing.add(fault)
             self._start(steps())
 
