@@ -34,7 +34,8 @@ def serve(data: Path, tmp_path: Path) -> Iterator[MakeServed]:
 def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instances]:
     """One `serve` for all tests of a module: each enrols instances of its own, called `name`."""
     data, logs = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("logs")
-    served = Served(data, logs, "--name=first")
+    # For `doctor`, which has a question held as long as the relay lets it.
+    served = Served(data, logs, "--name=first", RELAY_MAX_WAIT="1")
     yield Instances(served)
     assert served.stop() == 0
 

@@ -94,7 +94,7 @@ def run_bytes(*args: object, **env: str) -> "subprocess.CompletedProcess[bytes]"
 
 @pytest.fixture
 def ascii_served(serve: MakeServed, data: Path) -> Served:
-    served = serve(**ASCII)
+    served = serve(**ASCII, RELAY_MAX_WAIT="1")
     run_json("instances", "add", NAME, "--return-url", "https://example.com/cb", "--data", data)
     return served
 
