@@ -48,14 +48,24 @@ async def unfinished(port: int, tally: Tally) -> None:
             writer.write(sent)
             tally.met(UNFINISHED)
             try:
-                async with asyncio.timeout(_ENDED):
-                    await reader.read()
-            except TimeoutError:
-                tally.broke(WRONG, "-", f"a connection is kept that only sent {sent[:20]!r}")
+                if not await _ended(reader, _ENDED):
+                    writer.write(b"G")  # a kernel that was busy may have a half of it only
+                    if not await _ended(reader, 5):
+                        what = f"a connection is kept that only sent {sent[:20]!r}"
+                        tally.broke(WRONG, "-", what)
             finally:
                 writer.close()
 
     await asyncio.gather(*map(begin, _BEGINNINGS))
+
+
+async def _ended(reader: asyncio.StreamReader, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await reader.read()
+    except TimeoutError:
+        return False
+    return True
 
 
 class Line(httpx.AsyncBaseTransport):

@@ -53,6 +53,7 @@ LOST = Fault(lost=True)
 
 class Tap(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # of five, the sixth would wait for a second
 
     def __init__(self, database: int) -> None:
         super().__init__(("127.0.0.1", 0), _Request)

@@ -72,6 +72,7 @@ class Front(ThreadingHTTPServer):
     """`emulator` is that one's port. Its own address is not its callers', which doctor looks at."""
 
     daemon_threads = True
+    request_queue_size = 128  # of five, the sixth would wait for a second
 
     def __init__(self, emulator: int, certificate: Path) -> None:
         super().__init__(("127.0.0.2", 0), _Tunnel)
