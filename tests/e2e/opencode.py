@@ -69,6 +69,10 @@ class Opencode:
     def log_says(self, words: str) -> bool:
         return words in self.log.read_text(errors="replace")
 
+    def until_log_says(self, words: str) -> None:
+        """opencode writes what a plugin says after it has answered who caused it."""
+        wait_until(lambda: self.log_says(words), f"the log says {words!r}")
+
     def paste(self, text: str) -> bool:
         """Hand text to opencode as its form does, for what an input of one line cannot hold."""
         answer = httpx.post(

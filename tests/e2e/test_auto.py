@@ -49,7 +49,7 @@ def test_deny(meet: Meet, instance: Opencode, open_idp: Idp) -> None:
     says(page, "Sign-in denied")
     dialog.fails()
     never_signed_in(alice, instance, open_idp)
-    assert instance.log_says("the sign-in was declined on the relay's page")
+    instance.until_log_says("the sign-in was declined on the relay's page")
     assert not instance.connected()
 
 
@@ -65,7 +65,7 @@ def test_access_denied_by_the_identity_provider(
     says(page, "Not signed in")
     dialog.fails()
     never_signed_in(alice, instance, open_idp)
-    assert instance.log_says(f"{open_idp.issuer} answered access_denied")
+    instance.until_log_says(f"{open_idp.issuer} answered access_denied")
     assert not instance.connected()
 
 

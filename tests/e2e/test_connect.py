@@ -81,7 +81,7 @@ def test_connected_upgraded_overruled_and_disconnected(
     with opencode(home, None, {}, outside=open_idp.outside) as served:
         label_is(served, "via relay")
         assert len([label for label in labels(served) if "headless" in label]) == 0
-        assert served.log_says("`opencode-relay connect` wrote, yields to the entry")
+        served.until_log_says("`opencode-relay connect` wrote, yields to the entry")
     mine.write_text('{"username": "alice"} // mine')
 
     run(home, "disconnect")

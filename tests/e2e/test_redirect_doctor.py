@@ -154,7 +154,7 @@ def test_a_public_url_that_is_not_registered(
     ok, seen = found["the return URL"]
     assert ok is False
     assert f"--return-url {unregistered}" in seen
-    assert site.opencode.log_says("sends nobody back to")
+    site.opencode.until_log_says("sends nobody back to")
 
 
 @behind("nginx-configured")

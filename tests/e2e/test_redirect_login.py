@@ -154,7 +154,7 @@ def test_second_opencode_that_finds_the_listeners_port_taken_polls(
     with sites.beside(site) as second:
         label_is(second, "(browser)")
         dialog = alice.connect(f"http://127.0.0.1:{httpx.URL(second.url).port}")
-        assert second.log_says(f"127.0.0.1:{site.front.listener} is in use")
+        second.until_log_says(f"127.0.0.1:{site.front.listener} is in use")
         decide(alice.reach_relay(dialog.follow()), "Allow", dialog.pairing_code)
         dialog.closes_connected()
         signed_in(alice, second, open_idp)

@@ -86,7 +86,7 @@ def test_access_denied_by_the_identity_provider(meet: Meet, site: Site, open_idp
     says(page, "Not signed in")
     dialog.fails()
     never_signed_in(alice, site.opencode, open_idp)
-    assert site.opencode.log_says(f"{open_idp.issuer} answered access_denied")
+    site.opencode.until_log_says(f"{open_idp.issuer} answered access_denied")
 
 
 @behind("nginx-auto")

@@ -36,7 +36,7 @@ def test_a_refused_refresh_is_said_in_words(meet: Meet, place: Place, sso: Idp) 
     said = place.ask()
     assert said.startswith("the sign-in with Work SSO does not count any more")
     assert said.endswith("or with: opencode auth login --provider work")
-    assert place.opencode.log_says("sign in again")
+    place.opencode.until_log_says("sign in again")
 
     sign_in_at_work(alice, place.connect(alice))
     assert place.ask() == REPLY

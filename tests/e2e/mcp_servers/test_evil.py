@@ -44,10 +44,10 @@ def test_it_gets_no_code_of_another_server(between: Opencode, evil: Evil) -> Non
     begin = {"method": 0, "inputs": {"server": "evil"}}
     path = f"{between.url}/provider/{PROVIDER}/oauth/authorize"
     assert not httpx.post(path, json=begin, timeout=60).is_success
-    assert between.log_says("such a server must announce and send iss")
+    between.until_log_says("such a server must announce and send iss")
     evil.metadata["issuer"] = HONEST
     assert not httpx.post(path, json=begin, timeout=60).is_success
-    assert between.log_says(f"calls itself {HONEST}")
+    between.until_log_says(f"calls itself {HONEST}")
     evil.metadata = {}
     assert httpx.post(path, json=begin, timeout=60).is_success
 
@@ -64,4 +64,4 @@ def test_it_gets_no_token_of_the_server_whose_name_it_takes(
         httpx.post(f"{between.url}/mcp/docs/connect{query}", timeout=60).raise_for_status()
     assert "/register" in evil.asked
     assert TOKEN not in "".join(evil.sent)
-    assert between.log_says("as docs: they are removed")
+    between.until_log_says("as docs: they are removed")

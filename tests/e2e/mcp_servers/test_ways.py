@@ -68,7 +68,7 @@ def test_answer_of_another_issuer(meet: Meet, place: Place, name: str) -> None:
 
     dialog = connect(alice, place.opencode.url, name, PASTED)
     dialog.refuses(failed_page(alice, dialog.follow()))
-    assert place.opencode.log_says("it is not from http://127.0.0.1")
+    place.opencode.until_log_says("it is not from http://127.0.0.1")
     place.never_signed_in(alice, name)
     assert place.status(name) == "needs_auth"
 
