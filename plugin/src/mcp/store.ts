@@ -36,7 +36,8 @@ export async function store(name: string, entry: Entry): Promise<void> {
 
 /** Names of entries that are of another server than the one of that name. */
 export async function ofOthers(urls: ReadonlyMap<string, string>): Promise<readonly string[]> {
-  const all = await read(file());
+  // opencode writes it in place: half of it, to who does not wait until it is written.
+  const all = await read(file()).catch(() => withLock(key(), () => read(file())));
   return [...urls].filter(([name, url]) => isOfAnother(all, name, url)).map(([name]) => name);
 }
 
@@ -66,8 +67,13 @@ function file(): string {
   return join(data, "opencode/mcp-auth.json");
 }
 
+/** Of opencode's own lock. */
+function key(): string {
+  return `mcp-auth:${file()}`;
+}
+
 async function change(work: (all: Entries) => Entries): Promise<void> {
-  await withLock(`mcp-auth:${file()}`, async () => {
+  await withLock(key(), async () => {
     // Its owner may keep it elsewhere, and a link here.
     const path = await realpath(file()).catch(() => file());
     const [folder, temporaries] = [dirname(path), `${basename(path)}.`];

@@ -3,10 +3,12 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { mcp } from "../../src/mcp/plugin.js";
 import { forgetOthers } from "../../src/mcp/same-name.js";
 import type { Client, Config } from "../../src/opencode/interface.js";
+import { withLock } from "../../src/opencode/lock.js";
 
 let home = "";
 before(async () => {
@@ -56,6 +58,18 @@ test("that is done before opencode goes on", async () => {
   await hooks.config({ mcp: { changed: { ...one, enabled: false } } });
   assert.deepEqual(await kept(), {});
   await hooks.dispose();
+});
+
+test("what opencode is writing is read when it is written", async () => {
+  let begun: ReturnType<typeof forgotten> | undefined;
+  await withLock(`mcp-auth:${file()}`, async () => {
+    await writeFile(file(), "");
+    begun = forgotten({ changed: one });
+    await sleep(100);
+    await keep({ changed: at(other) });
+  });
+  assert.match((await begun)?.log.join() ?? "", /^warn .* as changed: they are removed/);
+  assert.deepEqual(await kept(), {});
 });
 
 test("where nothing differs nothing is written, nor where opencode has kept nothing", async () => {
