@@ -77,14 +77,19 @@ class Server:
         It is the process CPU-time clock of POSIX (clock_getcpuclockid), which counts nanoseconds;
         the sum of /proc/PID/task/*/schedstat is the same but forgets threads that have ended.
         """
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids())
+        found = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):  # a helper that has just ended
+                found += time.clock_gettime((~pid << 3) | 2)
+        return found
 
     def pss(self) -> int:
         """Return the proportional set size of the process tree, in bytes."""
         found = 0
         for pid in self.pids():
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            found += int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1])  # type: ignore[index]
+            with contextlib.suppress(OSError):
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                found += int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1])  # type: ignore[index]
         return found * 1024
 
     def stop(self) -> None:
@@ -99,8 +104,9 @@ class Server:
 def _tree(pid: int) -> list[int]:
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += _tree(int(child))
+        with contextlib.suppress(OSError):
+            for child in task.read_text().split():
+                found += _tree(int(child))
     return found
 
 

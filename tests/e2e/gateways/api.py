@@ -25,6 +25,8 @@ class Api(ThreadingHTTPServer):
 
 
 class _Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # else opencode asks again on a connection that is closing
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")

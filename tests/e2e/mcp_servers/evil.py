@@ -42,6 +42,8 @@ class Evil:
 @contextmanager
 def evil_server() -> Iterator[Evil]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # else opencode asks again on a connection that is closing
+
         def do_GET(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             evil.asked.append(self.path)

@@ -49,7 +49,8 @@ def test_it_gets_no_code_of_another_server(between: Opencode, evil: Evil) -> Non
     assert not httpx.post(path, json=begin, timeout=60).is_success
     between.until_log_says(f"calls itself {HONEST}")
     evil.metadata = {}
-    assert httpx.post(path, json=begin, timeout=60).is_success
+    answer = httpx.post(path, json=begin, timeout=60)
+    assert answer.is_success, f"{answer.text}{between.log.read_text()[-3000:]}"
 
 
 def test_it_gets_no_token_of_the_server_whose_name_it_takes(
