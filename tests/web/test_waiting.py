@@ -140,7 +140,7 @@ async def test_what_another_process_released_is_seen_without_a_bell(make_wire: M
 async def test_a_new_waiter_ends_the_earlier_one_with_202(wire: Wire) -> None:
     login = await wire.open()
     earlier = await waiting(wire, login)
-    later = await waiting(wire, login, 2)
+    later = asyncio.create_task(wire.collect(login, FOREVER))
     answer = await answer_of(earlier)
     assert (answer.status_code, answer.headers["retry-after"]) == (202, BUSY)
     assert not later.done()
@@ -215,7 +215,7 @@ async def test_a_login_that_waits_already_may_ask_again_in_a_full_house(
     wire = make_wire(max_waiters=4)
     await wire.enrol()
     [(login, earlier)] = await fill(wire, 1)
-    later = await waiting(wire, login, 2)
+    later = asyncio.create_task(wire.collect(login, FOREVER))
     assert (await answer_of(earlier)).status_code == 202
     assert not later.done()
     await empty(wire, [(login, later)])
