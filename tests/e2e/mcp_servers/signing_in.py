@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,11 +54,18 @@ class Place:
 
     def signed_in(self, person: Person, name: str) -> None:
         """opencode holds what the server gave this person, and is connected."""
+
+        def held() -> bool:
+            given = self.tokens_of(person, name)[-1:]
+            with suppress(OSError, ValueError, KeyError):  # not there yet, or just being written
+                kept = self.entry(name)["tokens"]
+                return [(kept["accessToken"], kept["refreshToken"])] == [
+                    (one["access_token"], one["refresh_token"]) for one in given
+                ]
+            return False
+
+        wait_until(held, f"what {name} gave this person is held")
         wait_until(lambda: self.status(name) == "connected", f"{name} is connected")
-        given = self.tokens_of(person, name)[-1]
-        entry = self.entry(name)
-        assert entry["tokens"]["accessToken"] == given["access_token"]
-        assert entry["tokens"]["refreshToken"] == given["refresh_token"]
 
     def never_signed_in(self, person: Person, name: str) -> None:
         assert self.tokens_of(person, name) == []
