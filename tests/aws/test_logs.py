@@ -96,9 +96,8 @@ async def test_a_fault_that_nobody_foresaw_is_told_and_counted(wire: LambdaWire,
         ExpressionAttributeValues={":s": {"S": "the-secret"}},
     )
     assert (await wire.callback(login)).status_code == 503
-    tap.client("dynamodb").delete_item(
-        TableName=LOGINS, Key=key
-    )  # which ending all logins would name
+    # Or it would be named where all logins are ended afterwards.
+    tap.client("dynamodb").delete_item(TableName=LOGINS, Key=key)
     log = wire.functions.running["CallbackFunction"].log
     assert "the-secret" not in log
     lines = [json.loads(line) for line in log.splitlines()]

@@ -109,7 +109,7 @@ class DynamoDBStore:
             if instance_id in {None, login.instance_id} and await self._cancel(login, now):
                 cancelled.append(replace(login, **cancel(login, now).values))
         if unread:
-            raise StoreUnavailable(f"{unread} logins cannot be read, the others are ended.")
+            raise StoreUnavailable(f"Logins that cannot be read: {unread}. All others are ended.")
         return cancelled
 
     async def _cancel(self, login: Login, now: float) -> bool:
