@@ -9,50 +9,39 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-import secrets
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from joserfc.jwk import ECKey
 from opencode_relay import response
-from opencode_relay.client import ClientError, NotARelay, OpenLogin, RelayRefused
+from opencode_relay.client import ClientError, OpenLogin
 
 from benchmarks.soak import tally as is_
-from benchmarks.soak.world import FAR, GATEWAY, IDP, PROVIDERS, RETURN_URL, SKEW, Instance, World
+from benchmarks.soak.patience import PATIENCE, GaveUp, Patient
+from benchmarks.soak.world import EVIL, FAR, GATEWAY, IDP, PROVIDERS, RETURN_URL, SKEW, World
 
-PATIENCE = 90  # seconds after which a person, or an instance, gives up
 COLLECTS = 10  # seconds in which a released code mostly comes; then it is asked for directly
-_TOO_MANY = 429
 _HIDDEN = re.compile(r'name="(response|token)" value="([^"]+)"')
 _CODE = re.compile(r'<code translate="no">([^<]+)</code>')
 _CLOCK = "compare this machine's clock"  # of the error of a response that seems to have expired
 _ONWARD = re.compile(r'content="0;url=([^"]+)"')
 
-Result = TypeVar("Result")
 Params = dict[str, str]
 
 
-class GaveUp(Exception):
-    """The relay could not be used for as long as anybody would try."""
-
-
-class Life:
+class Life(Patient):
     """What instance and person do in one life, and what they know."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.tally = world, world.tally
-        self.instance: Instance = world.tally.random.choice(world.instances)
+        super().__init__(world)
         self.provider, self._idp_issuer = self.tally.random.choice(PROVIDERS)
         self.tally.opened_for[self.provider] += 1
-        self.code = secrets.token_urlsafe(32)
-        self.tally.secrets.add("authorization code", self.code)
         self.login: OpenLogin
         self.first: httpx.Response | None = None  # of two tabs, the one that is left
-        self.troubled = False  # whether a request failed, and may have been carried out
         self.collectors: list[asyncio.Task[Params]] = []
+        self.died = False  # whether its instance's process ended while it waited
 
     @property
     def id(self) -> str:
@@ -61,51 +50,6 @@ class Life:
     @property
     def state(self) -> str:
         return self.login.state.reveal()
-
-    def broke(self, promise: str, what: str) -> None:
-        self.tally.broke(promise, self.id, what)
-
-    # Trying again
-
-    async def send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send until there is an answer that is no failure. Raises GaveUp."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                answer = await self.instance.http.request(method, path, **request)
-            except httpx.TransportError:
-                answer = None
-            if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                if self.code in answer.text:
-                    self.broke(is_.READ, f"{method} {path} shows the code")
-                return answer
-            await self._again(until)
-
-    async def ask(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Let the client do a step until the relay answers it. Raises GaveUp."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return await step()
-            except RelayRefused as refused:
-                failed = refused.status >= httpx.codes.INTERNAL_SERVER_ERROR
-                if not failed and refused.status != _TOO_MANY:
-                    raise
-            except ClientError as failed:
-                # API Gateway's own 500 and 503 are no relay's.
-                if isinstance(failed, NotARelay) and " answers 50" not in str(failed):
-                    raise
-            await self._again(until)
-
-    async def _again(self, until: float) -> None:
-        self.troubled = True
-        if time.monotonic() > until:
-            raise GaveUp
-        await asyncio.sleep(self.tally.random.uniform(0.1, 0.8))
-
-    async def pause(self) -> None:
-        mean = self.world.target.pause
-        await asyncio.sleep(min(3 * mean, self.tally.random.expovariate(1 / mean)))
 
     # The instance
 
@@ -164,11 +108,13 @@ class Life:
 
     async def die(self) -> None:
         """Let the instance's process end, with all that waits in it."""
+        self.died = not all(collector.done() for collector in self.collectors)
         for collector in self.collectors:
             collector.cancel()
         await asyncio.gather(*self.collectors, return_exceptions=True)
         self.collectors = []
-        self.tally.met(is_.INSTANCE_KILLED)
+        if self.died:
+            self.tally.met(is_.INSTANCE_KILLED)
 
     async def _last_call(self) -> Params | None:
         try:
@@ -239,14 +185,34 @@ class Life:
         return await self.send("GET", "/auth/callback", params=query)
 
     async def press(
-        self, page: httpx.Response, decision: str, pairing_code: str = ""
+        self,
+        page: httpx.Response,
+        decision: str,
+        pairing_code: str = "",
+        sender: dict[str, str] | None = None,
     ) -> httpx.Response:
+        """Send the page's form, as the relay's own page unless another `sender` is named."""
         if not pairing_code and self.login.pairing_code:
             pairing_code = self.login.pairing_code.reveal()
         form = dict(_HIDDEN.findall(page.text))
         form |= {"decision": decision, "pairing_code": pairing_code}
-        sent = {"Sec-Fetch-Site": "same-origin", "Origin": self.world.target.issuer}
-        return await self.send("POST", "/auth/confirm", data=form, headers=sent)
+        if sender is None:
+            sender = {"Sec-Fetch-Site": "same-origin", "Origin": self.world.target.issuer}
+        return await self.send("POST", "/auth/confirm", data=form, headers=sender)
+
+    async def press_elsewhere(self, page: httpx.Response) -> httpx.Response:
+        """Have another site send the form, or somebody of whom nothing says who it is."""
+        ours = self.world.target.issuer
+        senders = [
+            {"Sec-Fetch-Site": "cross-site", "Origin": EVIL},
+            {"Sec-Fetch-Site": "cross-site", "Origin": ours},
+            {"Sec-Fetch-Site": "same-site", "Origin": ours},
+            {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+            {"Origin": EVIL},
+            {},
+        ]
+        choose = self.tally.random.choice
+        return await self.press(page, choose(["allow", "deny"]), sender=choose(senders))
 
     def expect(self, answer: httpx.Response, status: int, what: str) -> bool:
         """Check an answer that is no refusal."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 import httpx
 from httpx import codes
@@ -17,9 +19,11 @@ from opencode_relay.keys.ring import Ring
 
 from benchmarks.soak import tally as is_
 from benchmarks.soak.life import Life
-from benchmarks.soak.world import LIFETIME, RETURN_URL
+from benchmarks.soak.world import EVIL, LIFETIME, RETURN_URL
 
 WRONG_CODE = "0000-0000"
+DEATHS = (0, 0.002, 0.01)  # seconds after Allow: some are too late, and do not count
+Result = TypeVar("Result")
 _RING = Ring.fresh(0)
 _FOREIGN = Keys(lambda: _RING)  # another relay's
 
@@ -40,6 +44,8 @@ async def pairing(life: Life) -> str:
     if tally.due(is_.WRONG_PAIRING):
         wrong = partial(life.press, page, "allow", WRONG_CODE)
         await life.refused(is_.WRONG_PAIRING, wrong, codes.UNPROCESSABLE_ENTITY)
+    if tally.due(is_.CROSS_SITE):
+        await life.refused(is_.CROSS_SITE, partial(life.press_elsewhere, page), codes.FORBIDDEN)
     if tally.due(is_.DENIED):
         life.expect(await life.press(page, "deny"), codes.SEE_OTHER, "Deny")
         await life.ends_with("login-declined", "collected though the person had pressed Deny")
@@ -50,7 +56,7 @@ async def pairing(life: Life) -> str:
         await life.ends_with("login-cancelled", "collected though its instance had cancelled it")
         await life.refused(is_.CANCELLED, allow, codes.CONFLICT)
         return is_.OVER
-    if not life.expect(await allow(), codes.SEE_OTHER, "Allow"):
+    if not life.expect(await releasing(life, allow), codes.SEE_OTHER, "Allow"):
         return "refused"
     if tally.due(is_.AGAIN):
         life.expect(await allow(), codes.SEE_OTHER, is_.AGAIN)
@@ -85,7 +91,7 @@ async def completion(life: Life) -> str:
             life.broke(is_.READ, "a wrong completion code released it")
         elif told not in {"completion-code-wrong", "login-cancelled"}:
             life.broke(is_.WRONG, f"{is_.WRONG_COMPLETION}: {told}")
-    told = await complete(life, code)
+    told = await releasing(life, partial(complete, life, code))
     if told == "login-cancelled" and (life.troubled or life.world.target.late_writes):
         return "cancelled by tries"  # a try whose answer was lost counts, and is made again
     if told:
@@ -98,6 +104,7 @@ async def redirect(life: Life) -> str:
     """The response travels with the person's browser to the return URL."""
     tally = life.tally
     page = await signed_in(life, return_url=RETURN_URL)
+    life.owed = True
     sealed = life.carried(page)
     params = await life.unseal(sealed)
     if params is None or not came(life, params):
@@ -125,9 +132,11 @@ async def failed(life: Life) -> str:
     lost = life.troubled or life.world.target.late_writes
     if not (lost and answer.status_code == codes.CONFLICT):
         life.expect(answer, codes.OK, "error from the IdP")
+    life.owed = True
     params = await life.collected()
     if params is None:
         return "lost"
+    life.owed = False
     if params.get("error") != "access_denied":
         life.broke(is_.LOST, "the IdP's error did not come")
     await life.finish()
@@ -148,7 +157,7 @@ async def signed_in(
         forge = partial(life.callback, state=forged(life))
         await life.refused(is_.FORGED, forge, codes.BAD_REQUEST, promise=is_.READ)
     if life.login.idp_issuer and tally.due(is_.MIX_UP):
-        mixed = partial(life.callback, iss=tally.random.choice(["https://evil.example", None]))
+        mixed = partial(life.callback, iss=tally.random.choice([EVIL, None]))
         await life.refused(is_.MIX_UP, mixed, codes.BAD_REQUEST)
     brought = [life.callback()]
     if tally.due(is_.DUPLICATE):
@@ -178,16 +187,16 @@ async def strangers(life: Life) -> None:
 async def delivered(life: Life) -> str:
     """Collect what the person was told to have been passed on, and finish."""
     tally = life.tally
+    life.owed = True
     await strangers(life)
     if life.first is not None:
         late = [life.callback]
         if life.login.pairing_code:
             late.append(partial(life.press, life.first, "allow"))
         await life.refused(is_.SECOND_TAB, tally.random.choice(late), codes.CONFLICT)
-    if tally.due(is_.INSTANCE_KILLED):
-        await life.die()  # the next process knows what this one wrote down, if it wrote it down
-        if tally.random.random() < 1 / 2:
-            return leave(life)
+    # The instance's next process knows what the last one wrote down, if it wrote it down.
+    if life.died and tally.random.random() < 1 / 2:
+        return leave(life)
     if tally.due(is_.AFTER_EXPIRY, 1 / 3):
         return leave(life)
     params = await life.collected()
@@ -216,14 +225,27 @@ async def expired(life: Life, page: httpx.Response | None) -> None:
 
 
 def leave(life: Life, page: httpx.Response | None = None) -> str:
+    life.owed = False  # nobody asks for it
     life.world.left.append((life.world.leaps, life, page))
     return is_.LEFT
 
 
 def came(life: Life, params: dict[str, str]) -> bool:
+    life.owed = False
     if params.get("code") != life.code:
         life.broke(is_.LOST, "what came is not the code that its person allowed")
     return params.get("code") == life.code
+
+
+async def releasing(life: Life, step: Callable[[], Awaitable[Result]]) -> Result:
+    """Make the step that releases; now and then the process that waits ends just then."""
+    if not life.tally.due(is_.INSTANCE_KILLED):
+        return await step()
+    life.collect()
+    made = asyncio.ensure_future(step())
+    await asyncio.sleep(life.tally.random.choice(DEATHS))
+    await life.die()
+    return await made
 
 
 async def complete(life: Life, code: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.soak import lives
 from benchmarks.soak import tally as is_
-from benchmarks.soak.life import GaveUp, Life
+from benchmarks.soak.life import Life
+from benchmarks.soak.patience import PATIENCE, GaveUp
 from benchmarks.soak.world import EXPIRED, World
 
 _LIVES = (lives.pairing, lives.completion, lives.redirect, lives.failed)
@@ -121,7 +122,9 @@ class Soak:
         try:
             return await steps
         except GaveUp:
-            return "gave up"
+            if life.owed:
+                life.broke(is_.LOST, f"released, and then no answer for {PATIENCE} s")
+            return is_.GAVE_UP
         except Exception:  # noqa: BLE001  # whatever it is, it is a finding
             told = "".join(traceback.format_exc(limit=-2).splitlines()[-3:])
             life.broke(is_.WRONG, f"nobody expected {told}")
@@ -154,7 +157,9 @@ class Soak:
             await lives.expired(life, page)
             return ""
 
-        await self._guarded(life, steps())
+        if await self._guarded(life, steps()) == is_.GAVE_UP:
+            self.tally.became[is_.LEFT] -= 1
+            self.tally.became[is_.GAVE_UP] += 1
 
     async def _search(self, written: list[Any], where: str) -> None:
         for one in written:

@@ -51,17 +51,19 @@ FOREIGN = "a proxy's own answer while waiting"
 UNFINISHED = "connection that never finishes"
 SECOND_TAB = "signed in with a second tab"
 INSTANCE_KILLED = "instance killed between Allow and collection"
+CROSS_SITE = "decision sent by another site's page"
 FAULTS = (
     *(KILLED, CUT, STORE_ERROR, STORE_LOST, STORE_DELAY, LOCKED, DUPLICATE, OTHER_CODE, FORGED),
     *(MIX_UP, AGAIN, OTHER_PAGE, WRONG_PAIRING, WRONG_COMPLETION, DENIED, CANCELLED),
     *(INSTANCE_CLOCK, RELAY_CLOCK, COLLECTORS, ROTATED, OTHER_VERIFIER, OTHER_ENDS, OTHER_KEY),
     *(AFTER_FINISH, AFTER_EXPIRY, REDIRECT_COLLECTED, FOREIGN, UNFINISHED, SECOND_TAB),
-    INSTANCE_KILLED,
+    *(INSTANCE_KILLED, CROSS_SITE),
 )
 DELIVERED = "delivered"
 DECLINED = "declined"
 OVER = "cancelled"
 LEFT = "left to expire"
+GAVE_UP = "gave up"
 ENDS = (DELIVERED, DECLINED, OVER, LEFT)
 EXAMPLES = 5  # of each broken promise that the result shows
 
@@ -113,10 +115,12 @@ class Tally:
         ended = sum(self.became[one] for one in ENDS)
         if ended * 10 < logins * 9 or not self.became[DELIVERED]:
             failures.append(f"only {ended} of {logins} logins came to the end that they should")
+        if self.became[GAVE_UP] * 100 > logins:
+            failures.append(f"{self.became[GAVE_UP]} of {logins} logins were given up")
         return {
             "logins": logins,
             "opened for": dict(self.opened_for.most_common()),
-            "became": dict(self.became.most_common()),
+            "became": {**dict(self.became.most_common()), GAVE_UP: self.became[GAVE_UP]},
             "faults": {one: self.faults[one] for one in FAULTS if one in expected},
             "broken": {one: self.broken[one] for one in PROMISES},
             "examples": self.examples,

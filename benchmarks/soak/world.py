@@ -19,6 +19,7 @@ from benchmarks.soak.tally import Tally
 
 RETURN_URL = "https://instance.example/auth/callback"
 IDP = "https://idp.example"
+EVIL = "https://evil.example"
 # Whose logins the relay carries: the name that its page shows, and the issuer that must answer.
 PROVIDERS: tuple[tuple[str, str | None], ...] = (
     ("ChatGPT", None),
