@@ -30,6 +30,7 @@ from pathlib import Path
 import uvloop
 from opencode_relay import __version__
 
+from benchmarks.harness.results import commit
 from benchmarks.soak.run import Soak
 from benchmarks.soak.serve import Serve
 from benchmarks.soak.tally import Tally, table
@@ -81,7 +82,8 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         await target.start()
-        await Soak(World(tally, clock, target), given.logins, given.seconds).run()
+        run = Soak(World(tally, clock, target), given.logins, given.seconds)
+        await run.run()
     finally:
         await target.stop()
     return {
@@ -89,9 +91,12 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
         "fault_rate": given.faults,
         "seed": given.seed,
         "at_once": target.at_once,
+        "commit": commit(),
         "version": __version__,
         "python": platform.python_version(),
         "cores": os.cpu_count(),
+        "keys_used": len(run.world.kids),
+        "peak_pss_of_the_relay": run.peak,
         **tally.result(target.faults),
     }
 

@@ -23,6 +23,7 @@ from opencode_relay.keys.ring import MAX_AGE
 from benchmarks.soak import tally as is_
 from benchmarks.soak.cloud import ISSUER, Cloud
 from benchmarks.soak.fleet import ROTATE, Fleet
+from benchmarks.soak.process import Process
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, SETTINGS, SKEW, Clock
 from tests.aws.conftest import build
@@ -43,11 +44,13 @@ _SETTINGS = {
 class Artifact:
     """A relay on AWS, as far as one machine can be that."""
 
-    faults = frozenset(is_.FAULTS) - {is_.LOCKED, is_.UNFINISHED}
+    faults = frozenset(is_.FAULTS) - {is_.LOCKED, is_.UNFINISHED, is_.HUNG_UP}
     late_writes = True  # a function that gave a request up leaves it on its way
     at_once = 120
     pause = 1.0
     rarely = 1 / 2  # it meets the logins of one process
+    erases = False  # DynamoDB does
+    spare = 0
     issuer = ISSUER
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
@@ -66,6 +69,7 @@ class Artifact:
         self._keys = KeyParameters(self._tap.client("ssm"), KEYS_PATH, clock.now)
         self._rotating, self._rotated = asyncio.Lock(), False
         self.instance_keys: list[str] = []
+        self.processes: list[Process] = []  # none that lasts
 
     def _tick(self) -> None:
         files = [os.open(path, os.O_WRONLY | os.O_CREAT, 0o600) for path in self._clocks]
@@ -117,9 +121,6 @@ class Artifact:
 
     async def lock(self) -> None:
         raise NotImplementedError("DynamoDB has no such lock")
-
-    async def linger(self) -> None:
-        raise NotImplementedError("API Gateway takes the connections")
 
     async def shift(self) -> None:
         """Environments have clocks that differ for as long as they live."""

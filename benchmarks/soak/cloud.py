@@ -102,8 +102,12 @@ class Cloud:
         return await asyncio.to_thread(look)
 
     async def stored(self) -> list[bytes]:
-        pages = self._database.get_paginator("scan").paginate(TableName=LOGINS)
-        return [json.dumps(page["Items"]).encode() for page in pages]
+        def scan() -> list[bytes]:
+            scanned = self._database.get_paginator("scan")
+            both = (scanned.paginate(TableName=name) for name in (LOGINS, INSTANCES))
+            return [json.dumps(page["Items"]).encode() for table in both for page in table]
+
+        return await asyncio.to_thread(scan)
 
     def close(self) -> None:
         self._ending.close()

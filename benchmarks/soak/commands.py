@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import struct
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 
 from benchmarks.soak.network import Line
+from benchmarks.soak.process import Process
 
 LAUNCH = Path(__file__).with_name("launch.py")
 STARTS = 30  # seconds that a start may take
@@ -45,8 +47,10 @@ class Commands:
         self._work = work
         self.faults = work / "faults"
         self.faults.mkdir()
+        self._clock_file = work / "clock"
         self.tell_clock(0)
         self._telling = asyncio.Lock()
+        self._fresh = 0  # only where none has begun before, nobody else has come by now
         own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
         self._launcher = subprocess.Popen(
             [sys.executable, LAUNCH, self._clock_file, self.faults, str(rate)],
@@ -56,15 +60,15 @@ class Commands:
             text=True,
         )
 
-    @property
-    def _clock_file(self) -> Path:
-        return self._work / "clock"
-
-    def tell_clock(self, ahead: float) -> None:
+    def tell_clock(self, ahead: float, port: int | None = None) -> None:
+        """Set the clock of all that is started, or that of who serves on a port."""
         # In place and at once: the relay reads these eight bytes at any time.
-        handle = os.open(self._clock_file, os.O_WRONLY | os.O_CREAT, 0o600)
+        handle = os.open(self._clock_of(port), os.O_WRONLY | os.O_CREAT, 0o600)
         os.pwrite(handle, struct.pack("d", ahead), 0)
         os.close(handle)
+
+    def _clock_of(self, port: int | None) -> Path:
+        return self._clock_file.with_name(f"clock-{port}") if port else self._clock_file
 
     async def _launch(self, **command: Any) -> int:
         """Have a command carried out; return what the launcher answers."""
@@ -79,26 +83,36 @@ class Commands:
         async with self._telling:
             return await asyncio.to_thread(tell)
 
-    async def serve(self, port: int, *where: str) -> int:
-        """Start `serve`, and return its process id when it answers. Raises DidNotStart."""
+    async def serve(self, port: int, *where: str) -> Process:
+        """Start `serve`, and return its process when it answers. Raises DidNotStart."""
         log = self._work / f"serve-{port}.log"
         arguments = ["serve", "--port", str(port), *where]
-        process = await self._launch(run=arguments, log=str(log))
+        own, metrics = self._clock_of(port), free_port()
+        clock = str(own if own.exists() else self._clock_file)
+        settings = {"RELAY_METRICS_PORT": str(metrics)}
+        process = Process(
+            await self._launch(run=arguments, log=str(log), clock=clock, settings=settings),
+            port,
+            metrics,
+        )
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(transport=Line(port), base_url=url) as http:
             for _ in range(STARTS * 100):
                 try:
                     await http.get("/healthz", timeout=STARTS)
                 except httpx.TransportError:
-                    if await self._launch(ended=process):
+                    if await self._launch(ended=process.id):
                         break
                     await asyncio.sleep(0.01)
                 else:
+                    self._fresh = process.fresh = self._fresh or process.descriptors()
                     return process
         raise DidNotStart(log.read_text()[-1000:])
 
-    async def kill(self, process: int) -> int:
-        return await self._launch(kill=process)
+    async def kill(self, process: Process) -> str | None:
+        """Kill a process; return what is wrong where it had ended before."""
+        ended = await self._launch(kill=process.id)
+        return None if ended == -signal.SIGKILL else f"serve had ended by itself, with {ended}"
 
     async def run(self, *arguments: str) -> int:
         """Run a command to its end; return its exit status."""

@@ -5,7 +5,8 @@
 So a relay that was killed is back in a moment, and not its imports are what is soaked. CLOCK names
 a file with the seconds that the relay's clock is ahead. Of the store's calls in `serve`, a share of
 RATE fails or is late; each fault is a byte in a file in FAULTS. Commands are JSON lines on stdin:
-{"run": [argument, …], "log": path} answers with a process id, {"kill": id} and {"wait": id} with
+{"run": [argument, …], "log": path, "clock": path, "settings": {…}} answers with a process id (clock
+and settings, where they are given, are of this one alone), {"kill": id} and {"wait": id} with
 what became of it, {"ended": id} with 1 where it has ended by itself. With stdin they all end.
 """
 
@@ -40,6 +41,7 @@ if os.environ.get("RELAY_STORE") == "dynamodb":
     import boto3  # noqa: F401
     import botocore.endpoint  # noqa: F401
 
+import prometheus_client  # noqa: E402, F401
 import uvicorn.loops.uvloop  # noqa: E402
 import uvicorn.protocols.http.httptools_impl  # noqa: E402, F401
 from opencode_relay.cli import main  # noqa: E402
@@ -71,7 +73,9 @@ def faulty(method: Method) -> Method:
     return call
 
 
-def run(arguments: list[str], log: str) -> int:
+def run(
+    arguments: list[str], log: str, clock: str = CLOCK, settings: dict[str, str] | None = None
+) -> int:
     child = os.fork()
     if child:
         return child
@@ -81,6 +85,10 @@ def run(arguments: list[str], log: str) -> int:
         for stream in (1, 2):
             os.dup2(output, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        handle = os.open(clock, os.O_RDONLY)
+        os.dup2(handle, _clock)
+        os.close(handle)
+        os.environ.update(settings or {})
         random.seed()
         if arguments[0] == "serve":
             for name in _STORE:
@@ -102,7 +110,7 @@ def obey() -> None:
         for line in sys.stdin:
             command = json.loads(line)
             if "run" in command:
-                answer = run(command["run"], command["log"])
+                answer = run(command.pop("run"), **command)
                 children.add(answer)
             elif "ended" in command:
                 answer = int(bool(os.waitpid(command["ended"], os.WNOHANG)[0]))

@@ -2,12 +2,15 @@
 
 Codes, verifiers and the signatures of states are 43 characters of base64url, and so is the end of
 an instance key; pairing and completion codes are eight of Crockford's base32. So each window of
-that length is looked up among the secrets, which takes the same time however many there are.
+that length is looked up among the secrets, which takes the same time however many there are. And
+among what base64 makes of them, which depends on where a secret stands in what is encoded: its
+characters need neither of those in which the two alphabets differ.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -36,6 +39,9 @@ class Secrets:
         if not (_RUN.fullmatch(known) or _SHORT.match(known)):
             raise ValueError(f"a {kind} of an unknown form")
         self._kinds[known] = kind
+        if len(known) == LONG:
+            for skipped in range(3):  # the rest of a group of three that began before it
+                self._kinds[b64encode(known[skipped:])[:LONG]] = f"{kind} in base64"
 
     def found_in(self, written: bytes | mmap.mmap) -> Iterator[str]:
         """Name the kind of each secret that stands in what was written."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -56,6 +58,8 @@ class Life(Patient):
     async def open(self, **members: Any) -> None:
         told = {"provider": self.provider, "idp_issuer": self._idp_issuer, **members}
         self.login = await self.ask(lambda: self.instance.client.open(**told))
+        if self.world.overdue(_kid(self.state)):
+            self.broke(is_.HELD, "its state is signed by a key that was replaced")
         known = self.tally.secrets
         known.add("state", self.state)
         known.add("verifier", self.login.verifier.reveal())
@@ -250,8 +254,7 @@ class Life(Patient):
         if answer.status_code not in statuses:
             broken = promise if answer.is_success else is_.WRONG
             self.broke(broken, f"{fault}: answered {answer.status_code}")
-        # A request that failed earlier may have been carried out in between.
-        if not (self.troubled and self.world.target.late_writes):
+        if not self.unsettled:  # else it may have been carried out in between
             before, after = before or {}, after or {}
             changed = [one for one in before | after if before.get(one) != after.get(one)]
             if fault == is_.AFTER_EXPIRY:  # the relay itself erases what has expired, at any time
@@ -259,3 +262,9 @@ class Life(Patient):
             if changed:
                 self.broke(is_.CHANGED, f"{fault}: changed {', '.join(sorted(changed))}")
         self.tally.met(fault)
+
+
+def _kid(token: str) -> str:
+    """Read which key signed a state."""
+    kid: str = json.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))["kid"]
+    return kid

@@ -9,7 +9,7 @@ import re
 
 import httpx
 
-from benchmarks.soak.tally import CUT, FOREIGN, READ, UNFINISHED, WRONG, Tally
+from benchmarks.soak.tally import CUT, FOREIGN, HUNG_UP, READ, WRONG, Tally
 
 _RESPONSE = re.compile(r"/v1/logins/([\w-]+)/response")
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
@@ -29,43 +29,12 @@ _STRANGERS = [
     (404, _PROBLEM),
     (410, _PROBLEM),
 ]
-# What somebody sends who leaves it at that.
-_BEGINNINGS = (
-    b"",
-    b"GET /auth/callback?state=",
-    b"POST /v1/logins HTTP/1.1\r\nHost: relay\r\nContent-Length: 500\r\n\r\n",
-    b"POST /v1/logins HTTP/1.1\r\nHost: relay\r\nContent-Length: 500\r\n\r\n{",
-)
-_ENDED = 90  # seconds in which a relay that is busy, or starts again, ends what is not finished
+# Seconds for which a caller who hangs up waits for the headers; None: until they are there.
+_LEAVES = (0, 0.01, 0.2, None)
 
 
-async def unfinished(port: int, tally: Tally) -> None:
-    """Begin requests and leave them: the relay has to end them, for each holds a place."""
-
-    async def begin(sent: bytes) -> None:
-        with contextlib.suppress(OSError):  # the relay was killed, and is started again
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(sent)
-            tally.met(UNFINISHED)
-            try:
-                if not await _ended(reader, _ENDED):
-                    writer.write(b"G")  # a kernel that was busy may have a half of it only
-                    if not await _ended(reader, 5):
-                        what = f"a connection is kept that only sent {sent[:20]!r}"
-                        tally.broke(WRONG, "-", what)
-            finally:
-                writer.close()
-
-    await asyncio.gather(*map(begin, _BEGINNINGS))
-
-
-async def _ended(reader: asyncio.StreamReader, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await reader.read()
-    except TimeoutError:
-        return False
-    return True
+class HungUp(httpx.ReadError):
+    """The caller left before it had the whole answer; the request may still be carried out."""
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -87,12 +56,16 @@ class Line(httpx.AsyncBaseTransport):
                 reader, writer = await self._connection()
                 try:
                     writer.write(b"".join([*lines, b"\r\n", body]))
+                    if "hang_up" in request.extensions:
+                        await _leave(reader, request)
                     head = await reader.readuntil(b"\r\n\r\n")
                     length = _LENGTH.search(head)
                     content = await reader.readexactly(int(length[1]) if length else 0)
                 except BaseException:
                     writer.close()
                     raise
+        except ConnectionRefusedError as wrong:
+            raise httpx.ConnectError(str(wrong), request=request) from None
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time", request=request) from None
         except (OSError, EOFError) as wrong:
@@ -115,8 +88,15 @@ class Line(httpx.AsyncBaseTransport):
             writer.close()
 
 
+async def _leave(reader: asyncio.StreamReader, request: httpx.Request) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(request.extensions["hang_up"]):
+            await reader.readuntil(b"\r\n\r\n")
+    raise HungUp("hung up", request=request)
+
+
 class Network(httpx.AsyncBaseTransport):
-    """A transport that loses what follows the headers of some answers, or says things of its own.
+    """A transport that hangs up, that loses some answers, or says things of its own.
 
     Whoever collects a login must get the same bytes: `sealed` remembers them by their hash.
     """
@@ -134,16 +114,22 @@ class Network(httpx.AsyncBaseTransport):
             status, (kind, content) = self._tally.random.choice(_STRANGERS)
             headers = {"content-type": kind, "location": "https://portal.example/"}
             return httpx.Response(status, headers=headers, content=content)
-        answer = await self._inner.handle_async_request(request)
+        if self._tally.due(HUNG_UP, 1 / 8):
+            request.extensions["hang_up"] = self._tally.random.choice(_LEAVES)
+        try:
+            answer = await self._inner.handle_async_request(request)
+        except HungUp:
+            self._tally.met(HUNG_UP)
+            raise
         # API Gateway's own has no type: a function was killed. The relay must never give one.
         if (
             answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR
             and "content-type" in answer.headers
         ):
             self._tally.broke(WRONG, "-", f"500 at {request.method} {request.url.path}")
-        if self._tally.due(CUT, 1 / 4):
+        if self._tally.due(CUT, 1 / 8):
             self._tally.met(CUT)
-            raise httpx.ReadError("cut after the headers", request=request)
+            raise httpx.ReadError("lost on its way", request=request)
         found = _RESPONSE.fullmatch(request.url.path)
         if found and answer.status_code == httpx.codes.OK:
             told = hashlib.sha256(answer.content).digest()[:16]

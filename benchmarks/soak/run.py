@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.soak import lives
 from benchmarks.soak import tally as is_
+from benchmarks.soak.calm import calm, unfinished
 from benchmarks.soak.life import Life
 from benchmarks.soak.patience import PATIENCE, GaveUp
 from benchmarks.soak.world import EXPIRED, World
@@ -32,21 +33,28 @@ class Soak:
         self._living: Counter[int] = Counter()  # lives by the leaps there were when they began
         self._tasks: set[asyncio.Task[None]] = set()
         self._disturbing: set[str] = set()
+        self.peak = 0  # bytes of the relay's processes together (PSS), as often as it was looked at
 
     async def run(self) -> None:
         async with self.world.connected():
-            leaping = asyncio.create_task(self._leap_now_and_then())
-            telling = asyncio.create_task(self._tell())
+            doing = (self._leap_now_and_then(), self._look_now_and_then(), self._tell())
+            beside = [asyncio.create_task(one) for one in doing]
             await self._begin()
             while self._tasks:
                 await asyncio.wait(self._tasks)
-            leaping.cancel()
-            telling.cancel()
-            await self._search(await self.target.stored(), "the database")
+            for task in beside:
+                task.cancel()
+            ended = await asyncio.gather(*beside, return_exceptions=True)
+            for wrong in ended:
+                if isinstance(wrong, Exception):
+                    raise wrong
+            await self._look("the database in the end")
             for _ in range(EXPIRED):
                 await self._leap()
             while self._tasks:
                 await asyncio.wait(self._tasks)
+            await self._leap()  # beyond what is remembered of an expired login
+            await calm(self.world, self._live)
         await self.target.stop()
         for path in self.target.logs():
             if path.stat().st_size:
@@ -64,7 +72,7 @@ class Soak:
             is_.LOCKED: self.target.lock,
             is_.ROTATED: self.target.rotate,
             is_.RELAY_CLOCK: self.target.shift,
-            is_.UNFINISHED: self.target.linger,
+            is_.UNFINISHED: self._linger,
         }
         for number in range(self._logins):
             if self._seconds and time.monotonic() > began + self._seconds:
@@ -84,6 +92,8 @@ class Soak:
         async def steps() -> None:
             try:
                 await disturb()
+                if fault == is_.ROTATED:
+                    self.world.rotations.append(self.world.leaps)
             except Exception:  # noqa: BLE001  # whatever it is, it is a finding
                 self.tally.broke(is_.WRONG, "-", traceback.format_exc(limit=-2))
             finally:
@@ -92,6 +102,9 @@ class Soak:
         if beside or fault not in self._disturbing:
             self._disturbing.add(fault)
             self._start(steps())
+
+    async def _linger(self) -> None:
+        await asyncio.gather(*(unfinished(self.world, one) for one in self.target.processes))
 
     async def _tell(self) -> None:
         while True:
@@ -141,6 +154,15 @@ class Soak:
                 await asyncio.sleep(0.1)
             await self._leap()
 
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._leap_every)
+            await self._look("the database in the run")
+
+    async def _look(self, where: str) -> None:
+        self.peak = max(self.peak, sum(process.pss() for process in self.target.processes))
+        await self._search(await self.target.stored(), where)
+
     async def _leap(self) -> None:
         world = self.world
         await self.target.leap()
@@ -153,6 +175,8 @@ class Soak:
                 world.left.append((leaps, life, page))
 
     async def _expire(self, life: Life, page: Any) -> None:
+        self.world.expired.append(life.id)
+
         async def steps() -> str:
             await lives.expired(life, page)
             return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -17,7 +16,8 @@ from opencode_relay.stores.sqlite import SQLiteStore
 
 from benchmarks.soak import tally as is_
 from benchmarks.soak.commands import Commands, free_port
-from benchmarks.soak.network import Line, unfinished
+from benchmarks.soak.network import Line
+from benchmarks.soak.process import Process
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, RETURN_URL, SETTINGS, SKEW, Clock
 
@@ -34,6 +34,8 @@ class Serve:
     at_once = 1500
     pause = 4.0
     rarely = 1 / 8  # it meets every login there is
+    erases = True
+    spare = 16
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
         """`work` is a new directory; `source` holds the package `opencode_relay`."""
@@ -45,7 +47,7 @@ class Serve:
         self._off = 0.0
         # A command that begins while the write lock is held for long gives up, as it should.
         self._alone = asyncio.Lock()
-        self._process = 0
+        self.processes: list[Process] = []
         self._commands = Commands(work, source, tally.rate * SHARE, **SETTINGS)
         uri = f"file:{self._data / 'relay.db'}?mode=ro"
         self._reading = sqlite3.connect(uri, uri=True, isolation_level=None)
@@ -74,7 +76,7 @@ class Serve:
 
     async def start(self) -> None:
         """Start `serve`, and return when it answers."""
-        self._process = await self._commands.serve(self._port, "--data", str(self._data))
+        self.processes = [await self._commands.serve(self._port, "--data", str(self._data))]
 
     def transport(self) -> httpx.AsyncBaseTransport:
         return Line(self._port)
@@ -85,11 +87,14 @@ class Serve:
 
     async def kill(self) -> None:
         async with self._alone:
-            ended = await self._commands.kill(self._process)
-            if ended != -signal.SIGKILL:
-                self._tally.broke(is_.WRONG, "-", f"serve had ended by itself, with {ended}")
+            await self._end()
             self._tally.met(is_.KILLED)
             await self.start()
+
+    async def _end(self) -> None:
+        while self.processes:
+            if wrong := await self._commands.kill(self.processes.pop()):
+                self._tally.broke(is_.WRONG, "-", wrong)
 
     async def rotate(self) -> None:
         command = ("keys", "rotate", "--json", "--data", str(self._data))
@@ -117,9 +122,6 @@ class Serve:
         self._tell_clock()
         self._tally.met(is_.RELAY_CLOCK)
 
-    async def linger(self) -> None:
-        await unfinished(self._port, self._tally)
-
     async def leap(self) -> None:
         self._clock.leapt += LEAP
         self._tell_clock()
@@ -127,7 +129,7 @@ class Serve:
     async def stop(self) -> None:
         if self._commands.ended:
             return
-        await self._commands.kill(self._process)
+        await self._end()
         self._commands.end()
         self._reading.close()
         for fault, name in _COUNTED.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from opencode_relay.keys.parameters import KeyParameters
 from benchmarks.soak import tally as is_
 from benchmarks.soak.cloud import ISSUER, Cloud
 from benchmarks.soak.commands import Commands, DidNotStart, free_port
-from benchmarks.soak.network import Line, unfinished
+from benchmarks.soak.network import Line
+from benchmarks.soak.process import Process
 from benchmarks.soak.tally import Tally
 from benchmarks.soak.world import LEAP, SETTINGS, SKEW, Clock
 from tests.aws.ric_wire import INSTANCES, KEYS_PATH, LOGINS
@@ -37,16 +37,20 @@ class _Balancer(httpx.AsyncBaseTransport):
     """Gives each request to the next process, and to the other one where nobody listens."""
 
     def __init__(self, ports: list[int]) -> None:
-        self._lines = itertools.cycle([Line(port) for port in ports])
-        self._all = len(ports)
+        self._lines = [Line(port) for port in ports]
+        self._turns = itertools.cycle(self._lines)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        for _ in range(self._all - 1):
+        for _ in self._lines[1:]:
             try:
-                return await next(self._lines).handle_async_request(request)
+                return await next(self._turns).handle_async_request(request)
             except httpx.ConnectError:
                 pass
-        return await next(self._lines).handle_async_request(request)
+        return await next(self._turns).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for line in self._lines:
+            await line.aclose()
 
 
 class Several:
@@ -57,6 +61,8 @@ class Several:
     at_once = 300
     pause = 2.0
     rarely = 1 / 2  # it meets the logins of one process
+    erases = False  # DynamoDB does
+    spare = 64  # connections to AWS among them, which are kept
     issuer = ISSUER
 
     def __init__(self, work: Path, tally: Tally, clock: Clock, source: Path) -> None:
@@ -64,17 +70,17 @@ class Several:
         self._tally, self._clock = tally, clock
         self._cloud = Cloud(work, tally)
         self._keys = KeyParameters(self._cloud.tap.client("ssm"), KEYS_PATH, clock.now)
-        self._off = 0.0
         self._ports = [free_port(), free_port()]
-        self._processes: list[int] = []
-        self._turn = itertools.cycle(range(len(self._ports)))
+        self._offs = dict.fromkeys(self._ports, 0)
+        self.processes: list[Process] = []
         settings = {**_SETTINGS, **self._cloud.tap.environment()}
         self._commands = Commands(work, source, 0, **settings)
         self.instance_keys: list[str] = []
 
     async def start(self) -> None:
         self._keys.make()
-        self._processes = [await self._serve(port) for port in self._ports]
+        self._tell_clocks()
+        self.processes = [await self._serve(port) for port in self._ports]
         self.instance_keys = await self._cloud.enrol(LINES, self._clock.now())
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -84,14 +90,18 @@ class Several:
         return await self._cloud.kept(login_id)
 
     async def kill(self) -> None:
-        one = next(self._turn)
-        ended = await self._commands.kill(self._processes[one])
-        if ended != -signal.SIGKILL:
-            self._tally.broke(is_.WRONG, "-", f"serve had ended by itself, with {ended}")
+        port = await self._end()
         self._tally.met(is_.KILLED)
-        self._processes[one] = await self._serve(self._ports[one])
+        self.processes.append(await self._serve(port))
 
-    async def _serve(self, port: int) -> int:
+    async def _end(self) -> int:
+        """End the process that began first; return its port."""
+        process = self.processes.pop(0)
+        if wrong := await self._commands.kill(process):
+            self._tally.broke(is_.WRONG, "-", wrong)
+        return process.port
+
+    async def _serve(self, port: int) -> Process:
         """Start a process again and again, as whoever runs containers does: AWS may be failing."""
         while True:
             try:
@@ -108,21 +118,24 @@ class Several:
         raise NotImplementedError("DynamoDB has no such lock")
 
     async def shift(self) -> None:
-        self._off = self._tally.random.choice([off for off in (-SKEW, 0, SKEW) if off != self._off])
-        self._commands.tell_clock(self._clock.leapt + self._off)
+        """Let one of the clocks be wrong, so that they differ."""
+        wrong, off = map(self._tally.random.choice, (self._ports, (-SKEW, SKEW)))
+        self._offs = dict.fromkeys(self._ports, 0) | {wrong: off}
+        self._tell_clocks()
         self._tally.met(is_.RELAY_CLOCK)
-
-    async def linger(self) -> None:
-        await unfinished(self._ports[0], self._tally)
 
     async def leap(self) -> None:
         self._clock.leapt += LEAP
-        self._commands.tell_clock(self._clock.leapt + self._off)
+        self._tell_clocks()
+
+    def _tell_clocks(self) -> None:
+        for port, off in self._offs.items():
+            self._commands.tell_clock(self._clock.leapt + off, port)
 
     async def stop(self) -> None:
         if not self._commands.ended:
-            for process in self._processes:
-                await self._commands.kill(process)
+            while self.processes:
+                await self._end()
             self._commands.end()
         self._cloud.close()
 

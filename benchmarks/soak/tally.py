@@ -16,13 +16,15 @@ LOST = "a released code that its instance could not collect"
 READ = "a code that somebody else could read"
 LATE = "a code delivered after finish, refusal or expiry"
 CHANGED = "a login changed by a refused request"
+HELD = "a thing that the relay should have let go of"
 LEAKED = "a secret in a log or in the database"
 WRONG = "an answer that the protocol does not know here"
-PROMISES = (LOST, READ, LATE, CHANGED, LEAKED, WRONG)
+PROMISES = (LOST, READ, LATE, CHANGED, HELD, LEAKED, WRONG)
 
 # What the run does to the relay. One that was never met fails the run too.
 KILLED = "relay killed in the middle"
-CUT = "answer cut after its headers"
+CUT = "answer lost on its way"
+HUNG_UP = "caller hung up before the whole answer"
 STORE_ERROR = "store error before the write"
 STORE_LOST = "store error after the write"
 STORE_DELAY = "store delay"
@@ -53,8 +55,8 @@ SECOND_TAB = "signed in with a second tab"
 INSTANCE_KILLED = "instance killed between Allow and collection"
 CROSS_SITE = "decision sent by another site's page"
 FAULTS = (
-    *(KILLED, CUT, STORE_ERROR, STORE_LOST, STORE_DELAY, LOCKED, DUPLICATE, OTHER_CODE, FORGED),
-    *(MIX_UP, AGAIN, OTHER_PAGE, WRONG_PAIRING, WRONG_COMPLETION, DENIED, CANCELLED),
+    *(KILLED, CUT, HUNG_UP, STORE_ERROR, STORE_LOST, STORE_DELAY, LOCKED, DUPLICATE, OTHER_CODE),
+    *(FORGED, MIX_UP, AGAIN, OTHER_PAGE, WRONG_PAIRING, WRONG_COMPLETION, DENIED, CANCELLED),
     *(INSTANCE_CLOCK, RELAY_CLOCK, COLLECTORS, ROTATED, OTHER_VERIFIER, OTHER_ENDS, OTHER_KEY),
     *(AFTER_FINISH, AFTER_EXPIRY, REDIRECT_COLLECTED, FOREIGN, UNFINISHED, SECOND_TAB),
     *(INSTANCE_KILLED, CROSS_SITE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import contextvars
 import time
@@ -15,6 +16,7 @@ import httpx
 from opencode_relay.client import AsyncClient, talk
 
 from benchmarks.soak.network import Network
+from benchmarks.soak.process import Process
 from benchmarks.soak.tally import Tally
 
 RETURN_URL = "https://instance.example/auth/callback"
@@ -30,6 +32,7 @@ GATEWAY = PROVIDERS[2][0]  # answers by form_post, with a session_state
 LIFETIME = 1800  # seconds that a login lives, on the relay's clock
 LEAP = 700  # seconds that everybody's clock leaps now and then: two leaps are within a life
 EXPIRED = 3  # leaps after which a login has expired, however the clocks differ
+REPLACED = 3  # leaps after which a key is out of use that a rotation replaced
 # Limits count addresses, and everybody here has the same.
 SETTINGS = {
     "RELAY_LOG_LEVEL": "debug",
@@ -84,6 +87,9 @@ class Target(Protocol):
     rarely: float  # share of the rate, for what stops or blocks all of it
     faults: frozenset[str]
     late_writes: bool  # whether a request that failed may still write afterwards
+    erases: bool  # whether the relay itself forgets what has expired
+    processes: list[Process]  # that serve now; the first step of killing one takes it out
+    spare: int  # descriptors that a process which has served keeps open for itself
 
     def transport(self) -> httpx.AsyncBaseTransport: ...
 
@@ -101,10 +107,6 @@ class Target(Protocol):
 
     async def shift(self) -> None:
         """Set the relay's clock right, or wrong by a minute."""
-        ...
-
-    async def linger(self) -> None:
-        """Connect, and finish nothing."""
         ...
 
     async def leap(self) -> None:
@@ -139,9 +141,17 @@ class World:
     target: Target
     instances: list[Instance] = field(default_factory=list)
     leaps: int = 0
+    rotations: list[int] = field(default_factory=list)  # for each, the leaps there were
+    kids: dict[str, int] = field(default_factory=dict)  # of states: rotations before the first
     # Lives that are left to expire, with the leaps there were and the page that was left open.
     left: list[tuple[int, Any, httpx.Response | None]] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)  # logins that must be forgotten in the end
     verifiers: deque[str] = field(default_factory=lambda: deque(maxlen=100))
+
+    def overdue(self, kid: str) -> bool:
+        """Note the key of a state; say whether a rotation should have replaced it by now."""
+        known_since = self.kids.setdefault(kid, len(self.rotations))
+        return known_since < bisect.bisect(self.rotations, self.leaps - REPLACED)
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
