@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from opencode_relay import names
 from opencode_relay.instances import Instance
 
+from benchmarks.soak import calm
 from benchmarks.soak.artifact import Artifact
 from benchmarks.soak.leaks import Secrets
 from benchmarks.soak.serve import Serve
 from benchmarks.soak.several import Several
-from benchmarks.soak.tally import CHANGED, FAULTS, LATE, LEAKED, LOST, PROMISES, READ, WRONG
+from benchmarks.soak.tally import CHANGED, FAULTS, HELD, LATE, LEAKED, LOST, PROMISES, READ, WRONG
 from tests.aws.ric import PYTHON
 from tests.aws.tap import EMULATOR
 from tests.aws.template import ROOT
@@ -28,7 +30,7 @@ needs_aws = pytest.mark.skipif(
     reason="run tests/aws/install-tools, and install Java",
 )
 MINUTE = {
-    "serve": ["--seconds", "40", "--faults", "0.1", "--pause", "2"],
+    "serve": ["--seconds", "30", "--faults", "0.1", "--pause", "2"],
     "lambda": ["--target", "lambda", "--seconds", "20", "--faults", "0.3"],
     "dynamodb": ["--target", "dynamodb", "--seconds", "20", "--faults", "0.3"],
 }
@@ -92,43 +94,92 @@ LOGS_THE_PAIRING_CODE = edit(
 )
 
 
+NEW_KEYS_STAY_UNUSED = edit(
+    "keys.ring", "Key.new(purpose, now + HEAD_START)", "Key.new(purpose, now + 999 * HEAD_START)"
+)
+EXPIRED_LOGINS_STAY = edit(
+    "stores.sqlite", "DELETE FROM logins WHERE expires_at <= ?", "DELETE FROM logins WHERE ? = 0"
+)
+SHOWS_THE_CODE_IN_A_HEADER = edit(
+    "web.browser",
+    "return self.pages.confirm(about, response=received.sealed, token=received.token)",
+    "page = self.pages.confirm(about, response=received.sealed, token=received.token)\n"
+    '        page.headers["Referer"] = f"?code={params[\'code\']}"\n'
+    "        return page",
+)
+ANY_SITE_DECIDES = edit("web.browser", "            _same_origin(request, self.relay.issuer)\n", "")
+CONNECTIONS_LEAVE_A_DESCRIPTOR = edit(
+    "machine.server",
+    "        if descriptors.scarce(",
+    '        __import__("os").dup(2)\n        if descriptors.scarce(',
+)
+WAITERS_ARE_NOT_COUNTED_OFF = edit("doorbells", "        self._waiting -= 1\n", "")
+STORES_THE_CODE = edit(
+    "relay",
+    "await self.store.apply(found.id, login.arrive(now))",
+    'shown = __import__("base64").b64encode(f"code={params[\'code\']}".encode()).decode()\n'
+    '            shown = {"arrived_at": now, "fingerprint": shown}\n'
+    "            await self.store.apply(found.id, Change(found.status, now, shown))",
+)
+# So that what the relay ends by itself, it ends soon.
+SOON = [
+    edit("machine.server", "DEADLINE = 15 ", "DEADLINE = 3 "),
+    edit("machine.housekeeping", "SWEEP = 10 ", "SWEEP = 1 "),
+]
+
+
 @pytest.mark.parametrize(
-    ("edits", "broken"),
+    ("target", "edits", "broken"),
     [
-        ([RINGS_WITHOUT_COMMITTING], {LOST}),
+        ("serve", [RINGS_WITHOUT_COMMITTING, NEW_KEYS_STAY_UNUSED], {LOST, HELD}),
         (
+            "serve",
             [
                 ANY_VERIFIER_COLLECTS,
                 FINISH_IS_FORGOTTEN,
                 REFUSED_CALLBACK_ARRIVES,
                 LOGS_THE_PAIRING_CODE,
+                EXPIRED_LOGINS_STAY,
             ],
-            {READ, LATE, CHANGED, LEAKED},
+            {READ, LATE, CHANGED, LEAKED, HELD},
+        ),
+        (
+            "serve",
+            [SHOWS_THE_CODE_IN_A_HEADER, ANY_SITE_DECIDES, CONNECTIONS_LEAVE_A_DESCRIPTOR],
+            {READ, CHANGED, LATE, HELD},
+        ),
+        pytest.param(
+            "dynamodb",
+            [STORES_THE_CODE, REFUSED_CALLBACK_ARRIVES, WAITERS_ARE_NOT_COUNTED_OFF],
+            {LEAKED, CHANGED, HELD},
+            marks=needs_aws,
         ),
     ],
-    ids=["loss", "the other promises"],
+    ids=["loss", "the other promises", "connections and pages", "two over DynamoDB"],
 )
 def test_a_relay_that_breaks_a_promise_is_noticed(
-    edits: list[Edit], broken: set[str], tmp_path: Path
+    target: str, edits: list[Edit], broken: set[str], tmp_path: Path
 ) -> None:
     source = shutil.copytree(
         ROOT / "functions", tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__")
     )
-    for one in edits:
+    for one in [*edits, *SOON]:
         path = source / f"{one.module.replace('.', '/')}.py"
         path.write_text(one.apply(path.read_text()))
-    result = soak(tmp_path, *QUICK, "--source", source)
+    result = soak(tmp_path, *QUICK, "--target", target, "--source", source)
     assert result["status"] == 1
     noticed = {one for one in PROMISES if result["broken"][one]}
     assert noticed - {WRONG} == broken, result["examples"]
     assert all(any(one in told for told in result["failures"]) for one in broken)
+    if STORES_THE_CODE in edits:  # in the end it might be gone
+        assert any("database in the run" in told for told in result["examples"][LEAKED])
 
 
 def test_a_run_that_met_no_fault_has_failed(tmp_path: Path) -> None:
     result = soak(tmp_path, "--logins", 20, "--faults", 0, "--at-once", 300, "--pause", 0.2)
     assert result["status"] == 1
     assert result["failures"] == [f"never met: {fault}" for fault in FAULTS]
-    assert result["became"] == {"delivered": 20}
+    assert result["became"] == {"delivered": 20 + calm.LOGINS, "gave up": 0}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +206,14 @@ def test_a_typed_code_is_found_without_its_dash() -> None:
     known = Secrets()
     known.add("pairing code", "KTRW-9F2D")
     assert list(known.found_in(b"code=KTRW9F2D")) == ["pairing code"]
+
+
+@pytest.mark.parametrize("before", ["code=", "a code=", "the code="])
+def test_a_code_is_found_in_base64(before: str) -> None:
+    known, code = Secrets(), secrets.token_urlsafe(32)
+    known.add("code", code)
+    written = b64encode(f"{before}{code}&state=x".encode())
+    assert list(known.found_in(b"event: " + written)) == ["code in base64"]
 
 
 def test_a_secret_that_could_not_be_found_is_refused() -> None:
