@@ -12,7 +12,7 @@ from benchmarks.soak.world import World
 
 LOGINS = 20
 TIMES = 25  # connections of each kind that are never finished, to each process
-_LETS_GO = 10  # seconds in which it has let go of what is over
+_LETS_GO = 6  # seconds in which it has let go of what is over
 
 
 async def calm(world: World, live: Callable[[], Awaitable[None]]) -> None:

@@ -31,11 +31,11 @@ needs_aws = pytest.mark.skipif(
 )
 MINUTE = {
     "serve": ["--seconds", "30", "--faults", "0.1", "--pause", "2"],
-    "lambda": ["--target", "lambda", "--seconds", "20", "--faults", "0.3"],
-    "dynamodb": ["--target", "dynamodb", "--seconds", "20", "--faults", "0.3"],
+    "lambda": ["--target", "lambda", "--seconds", "15", "--faults", "0.3"],
+    "dynamodb": ["--target", "dynamodb", "--seconds", "15", "--faults", "0.3"],
 }
 # Short lives, each with several faults.
-QUICK = ["--seconds", "5", "--faults", "0.3", "--at-once", "300", "--pause", "1"]
+QUICK = ["--seconds", "5", "--faults", "0.3", "--at-once", "300", "--pause", "0.5"]
 
 
 def soak(directory: Path, *arguments: object) -> dict[str, Any]:
