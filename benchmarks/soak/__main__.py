@@ -4,9 +4,10 @@
         [--faults RATE] [--at-once N] [--pause S] [--seed N] [--json FILE] [--keep DIR]
 
 Our Python client opens, waits, unseals and finishes; people come back from the IdP and press the
-pages' buttons by HTTP. Meanwhile the relay is killed and restarted, answers are cut, the store
-fails, clocks are wrong, keys rotate, and strangers try what they must not do. Ends with status 1
-when a promise broke, or when some kind of fault was never met: tally.py lists them all.
+pages' buttons by HTTP. Meanwhile the relay is killed and restarted, callers hang up, the store
+fails, clocks are wrong, keys rotate, and strangers try what they must not do. Then all is calm, and
+the relay has to let go of everything that they left. Ends with status 1 when a promise broke, or
+when some kind of fault was never met: tally.py lists them all.
 
 `serve` is the real command, each process forked from one that has imported it; `lambda` is the
 built artifact under Lambda's Runtime Interface Client on DynamoDB Local, and needs what
@@ -96,7 +97,7 @@ async def soak(given: argparse.Namespace, work: Path) -> dict[str, object]:
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "keys_used": len(run.world.kids),
-        "peak_pss_of_the_relay": run.peak,
+        "peak_pss_bytes_of_the_relay": run.peak or None,
         **tally.result(target.faults),
     }
 

@@ -16,9 +16,9 @@ _LETS_GO = 6  # seconds in which it has let go of what is over
 
 
 async def calm(world: World, live: Callable[[], Awaitable[None]]) -> None:
-    """Let nothing fail any more, and look.
+    """Let nothing fail any more, and look whether the relay lets go of what is over.
 
-    `live` leads a login to its end. The last leap of a run was so long ago that all are forgotten.
+    `live` leads a login to its end. Time has leapt so far that every login is forgotten.
     """
     tally, target = world.tally, world.target
     rate, tally.rate = tally.rate, 0

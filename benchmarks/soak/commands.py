@@ -50,6 +50,7 @@ class Commands:
         self._clock_file = work / "clock"
         self.tell_clock(0)
         self._telling = asyncio.Lock()
+        self._metrics: dict[int, int] = {}  # ports, by those of who serves
         self._fresh = 0  # only where none has begun before, nobody else has come by now
         own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
         self._launcher = subprocess.Popen(
@@ -87,13 +88,16 @@ class Commands:
         """Start `serve`, and return its process when it answers. Raises DidNotStart."""
         log = self._work / f"serve-{port}.log"
         arguments = ["serve", "--port", str(port), *where]
-        own, metrics = self._clock_of(port), free_port()
+        own = self._clock_of(port)
+        # One that was looked for later could be that of a relay that is down just now.
+        if port not in self._metrics:
+            self._metrics[port] = free_port()
         clock = str(own if own.exists() else self._clock_file)
-        settings = {"RELAY_METRICS_PORT": str(metrics)}
+        settings = {"RELAY_METRICS_PORT": str(self._metrics[port])}
         process = Process(
             await self._launch(run=arguments, log=str(log), clock=clock, settings=settings),
             port,
-            metrics,
+            self._metrics[port],
         )
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(transport=Line(port), base_url=url) as http:

@@ -44,8 +44,7 @@ class Soak:
                 await asyncio.wait(self._tasks)
             for task in beside:
                 task.cancel()
-            ended = await asyncio.gather(*beside, return_exceptions=True)
-            for wrong in ended:
+            for wrong in await asyncio.gather(*beside, return_exceptions=True):
                 if isinstance(wrong, Exception):
                     raise wrong
             await self._look("the database in the end")

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opencode_relay import names
@@ -17,9 +19,26 @@ from opencode_relay.instances import Instance
 from benchmarks.soak import calm
 from benchmarks.soak.artifact import Artifact
 from benchmarks.soak.leaks import Secrets
+from benchmarks.soak.life import Life
+from benchmarks.soak.patience import GaveUp
+from benchmarks.soak.run import Soak
 from benchmarks.soak.serve import Serve
 from benchmarks.soak.several import Several
-from benchmarks.soak.tally import CHANGED, FAULTS, HELD, LATE, LEAKED, LOST, PROMISES, READ, WRONG
+from benchmarks.soak.tally import (
+    CHANGED,
+    DELIVERED,
+    FAULTS,
+    GAVE_UP,
+    HELD,
+    LATE,
+    LEAKED,
+    LOST,
+    PROMISES,
+    READ,
+    WRONG,
+    Tally,
+)
+from benchmarks.soak.world import Clock, World
 from tests.aws.ric import PYTHON
 from tests.aws.tap import EMULATOR
 from tests.aws.template import ROOT
@@ -128,45 +147,66 @@ SOON = [
 ]
 
 
+# For each: what is soaked, what was done to it, and the promises that it breaks.
+SEEDED: dict[str, tuple[str, list[Edit], set[str]]] = {
+    "loss": ("serve", [RINGS_WITHOUT_COMMITTING, NEW_KEYS_STAY_UNUSED], {LOST, HELD}),
+    "the other promises": (
+        "serve",
+        [
+            ANY_VERIFIER_COLLECTS,
+            FINISH_IS_FORGOTTEN,
+            REFUSED_CALLBACK_ARRIVES,
+            LOGS_THE_PAIRING_CODE,
+            EXPIRED_LOGINS_STAY,
+        ],
+        {READ, LATE, CHANGED, LEAKED, HELD},
+    ),
+    "connections and pages": (
+        "serve",
+        [SHOWS_THE_CODE_IN_A_HEADER, ANY_SITE_DECIDES, CONNECTIONS_LEAVE_A_DESCRIPTOR],
+        {READ, CHANGED, LATE, HELD},
+    ),
+    "two over DynamoDB": (
+        "dynamodb",
+        [STORES_THE_CODE, REFUSED_CALLBACK_ARRIVES, WAITERS_ARE_NOT_COUNTED_OFF],
+        {LEAKED, CHANGED, HELD},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def soaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[dict[str, Any]]]]:
+    """Soaks of the seeded relays, two at a time: they mostly wait."""
+
+    def run(target: str, edits: list[Edit], directory: Path) -> dict[str, Any]:
+        source = shutil.copytree(
+            ROOT / "functions", directory / "source", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for one in [*edits, *SOON]:
+            path = source / f"{one.module.replace('.', '/')}.py"
+            path.write_text(one.apply(path.read_text()))
+        return soak(directory, *QUICK, "--target", target, "--source", source)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            name: pool.submit(run, target, edits, tmp_path_factory.mktemp("seeded"))
+            for name, (target, edits, _) in SEEDED.items()
+            if target == "serve" or not needs_aws.args[0]
+        }
+
+
 @pytest.mark.parametrize(
-    ("target", "edits", "broken"),
+    "seeded",
     [
-        ("serve", [RINGS_WITHOUT_COMMITTING, NEW_KEYS_STAY_UNUSED], {LOST, HELD}),
-        (
-            "serve",
-            [
-                ANY_VERIFIER_COLLECTS,
-                FINISH_IS_FORGOTTEN,
-                REFUSED_CALLBACK_ARRIVES,
-                LOGS_THE_PAIRING_CODE,
-                EXPIRED_LOGINS_STAY,
-            ],
-            {READ, LATE, CHANGED, LEAKED, HELD},
-        ),
-        (
-            "serve",
-            [SHOWS_THE_CODE_IN_A_HEADER, ANY_SITE_DECIDES, CONNECTIONS_LEAVE_A_DESCRIPTOR],
-            {READ, CHANGED, LATE, HELD},
-        ),
-        pytest.param(
-            "dynamodb",
-            [STORES_THE_CODE, REFUSED_CALLBACK_ARRIVES, WAITERS_ARE_NOT_COUNTED_OFF],
-            {LEAKED, CHANGED, HELD},
-            marks=needs_aws,
-        ),
+        pytest.param(name, marks=[needs_aws] if target != "serve" else [])
+        for name, (target, _, _) in SEEDED.items()
     ],
-    ids=["loss", "the other promises", "connections and pages", "two over DynamoDB"],
 )
 def test_a_relay_that_breaks_a_promise_is_noticed(
-    target: str, edits: list[Edit], broken: set[str], tmp_path: Path
+    seeded: str, soaked: dict[str, Future[dict[str, Any]]]
 ) -> None:
-    source = shutil.copytree(
-        ROOT / "functions", tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for one in [*edits, *SOON]:
-        path = source / f"{one.module.replace('.', '/')}.py"
-        path.write_text(one.apply(path.read_text()))
-    result = soak(tmp_path, *QUICK, "--target", target, "--source", source)
+    _, edits, broken = SEEDED[seeded]
+    result = soaked[seeded].result()
     assert result["status"] == 1
     noticed = {one for one in PROMISES if result["broken"][one]}
     assert noticed - {WRONG} == broken, result["examples"]
@@ -180,6 +220,28 @@ def test_a_run_that_met_no_fault_has_failed(tmp_path: Path) -> None:
     assert result["status"] == 1
     assert result["failures"] == [f"never met: {fault}" for fault in FAULTS]
     assert result["became"] == {"delivered": 20 + calm.LOGINS, "gave up": 0}
+
+
+@pytest.mark.parametrize("owed", [True, False])
+async def test_who_gives_up_after_a_release_has_lost(owed: bool) -> None:
+    async def steps() -> str:
+        life.owed = owed
+        raise GaveUp
+
+    tally, nobody = Tally(0, 1), cast("Any", None)
+    run = Soak(World(tally, Clock(), nobody, instances=[nobody]), 1, None)
+    life = Life(run.world)
+    assert await run._guarded(life, steps()) == GAVE_UP
+    assert tally.broken[LOST] == owed
+
+
+def test_a_run_in_which_many_gave_up_has_failed() -> None:
+    tally = Tally(0, 1)
+    tally.became.update({DELIVERED: 198, GAVE_UP: 2})
+    assert tally.result(frozenset())["failures"] == []
+    assert tally.result(frozenset())["became"][GAVE_UP] == 2
+    tally.became[GAVE_UP] += 1
+    assert tally.result(frozenset())["failures"] == ["3 of 201 logins were given up"]
 
 
 @pytest.mark.parametrize(
