@@ -15,12 +15,15 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`row`'s figure divided by `peer`'s must be at most this much, in the median of the rounds."""
+    """`row`'s figure divided by `peer`'s must be at most this much, in the median of the rounds.
+
+    Without `at_most` the ratio is only shown.
+    """
 
     row: str
     peer: str
     column: str
-    at_most: float
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,12 @@ class Result:
         mine, peers = self.rows[goal.row][goal.column], self.rows[goal.peer][goal.column]
         return [one / other for one, other in zip(mine, peers, strict=True)]
 
+    def reached(self, goal: Goal) -> bool | None:
+        """Whether a goal is met; None of a ratio that has no goal."""
+        return None if goal.at_most is None else median(self.ratios(goal)) <= goal.at_most
+
     def met(self) -> bool:
-        return all(median(self.ratios(goal)) <= goal.at_most for goal in self.goals)
+        return all(self.reached(goal) is not False for goal in self.goals)
 
     def as_json(self, name: str) -> dict[str, Any]:
         rows = {
@@ -53,7 +60,7 @@ class Result:
                 "column": goal.column,
                 "ratio": _spread(self.ratios(goal)),
                 "at_most": goal.at_most,
-                "met": median(self.ratios(goal)) <= goal.at_most,
+                "met": self.reached(goal),
             }
             for goal in self.goals
         ]
@@ -77,10 +84,10 @@ class Result:
         if self.goals:
             lines += ["", _line("", "of", "in", "ratio", "goal", ""), "|---" * 6 + "|"]
         for goal in self.goals:
-            ratios = self.ratios(goal)
-            met = "met" if median(ratios) <= goal.at_most else "**missed**"
-            ends = [goal.row, goal.peer, goal.column, _cell(ratios), f"≤ {goal.at_most}", met]
-            lines.append(_line(*ends))
+            met = {True: "met", False: "**missed**", None: ""}[self.reached(goal)]
+            at_most = "–" if goal.at_most is None else f"≤ {goal.at_most}"
+            ratio = _cell(self.ratios(goal))
+            lines.append(_line(goal.row, goal.peer, goal.column, ratio, at_most, met))
         named = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return "\n".join([*lines, "", f"{named}. {', '.join(machine().values())}."])
 

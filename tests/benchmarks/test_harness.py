@@ -144,6 +144,15 @@ def test_a_missed_goal_is_said() -> None:
     assert "**missed**" in result.as_text()
 
 
+def test_a_ratio_without_a_goal_is_shown_and_decides_nothing() -> None:
+    rows = {"ours": {CPU: [3.0]}, "theirs": {CPU: [2.0]}}
+    result = Result("", rows, [Goal("ours", "theirs", CPU)], {})
+    assert result.met()
+    assert f"| ours | theirs | {CPU} | 1.5 (1.5–1.5) | – |  |" in result.as_text()
+    [kept] = result.as_json("name")["goals"]
+    assert (kept["ratio"]["median"], kept["at_most"], kept["met"]) == (1.5, None, None)
+
+
 def test_the_same_figures_are_the_same_picture(tmp_path: Path) -> None:
     rows = {"ours": {CPU: [1.0, 2.0]}, "theirs": {CPU: [2.0, 3.0]}}
     result = Result("A table", rows, [Goal("ours", "theirs", CPU, 1)], {})
