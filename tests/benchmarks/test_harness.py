@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from benchmarks.harness import __main__ as command
 from benchmarks.harness.client import Answer, complete, exchange, request
 from benchmarks.harness.plot import bars
-from benchmarks.harness.processes import Server
+from benchmarks.harness.processes import PATIENCE, Server
 from benchmarks.harness.results import Goal, Result
 from benchmarks.harness.rounds import CPU, P50, SHARE, Busy, Plan, Requests, Wrong, rounds
 
@@ -28,11 +29,17 @@ def burn():
 thread = threading.Thread(target=burn)
 thread.start()
 thread.join()
-if sys.argv[1:] == ["parent"]:
+role, again = sys.argv[1], [sys.executable, __file__]
+if role == "parent":
+    subprocess.run([*again, "ends"])
+    child = subprocess.Popen([*again, "holds"])
+elif role == "ends":
+    subprocess.run([*again, "ends too"])
+elif role == "holds":
     held = b"x" * (64 << 20)
-    child = subprocess.Popen([sys.executable, __file__])
-print("burnt", flush=True)
-time.sleep(600)
+print("burnt", time.process_time(), flush=True)
+if role in ("parent", "holds"):
+    time.sleep(600)
 """
 
 
@@ -163,22 +170,37 @@ def test_the_same_figures_are_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_cpu_and_memory_are_those_of_the_whole_tree(tmp_path: Path) -> None:
-    """Ended threads and children count: 0.2 s in a thread of each of two processes."""
+    """So is what has ended: of 0.2 s in a thread each, one child's, and one's whose parent ended.
+
+    A child that is left out would be 0.2 s missing, one counted twice 0.2 s too many.
+    """
     script = tmp_path / "burn.py"
     script.write_text(BURN)
     server = Server([sys.executable, script, "parent"], 0)
     try:
         for _ in range(6000):
-            if server.output().count("burnt") == 2:
+            if server.output().count("burnt") == 4:
                 break
             time.sleep(0.01)
         assert len(server.pids()) == 2
-        assert server.cpu() >= 0.4
+        burnt = sum(map(float, re.findall(r"burnt (.+)", server.output())))
+        assert burnt >= 0.8
+        assert server.cpu() == pytest.approx(burnt, abs=0.1)
         assert server.pss() > 64 << 20
         assert os.sched_getaffinity(server.process.pid) != os.sched_getaffinity(0)
     finally:
         for pid in reversed(server.pids()):
             os.kill(pid, 9)
+        server.stop()
+
+
+def test_the_clock_of_a_server_that_has_ended_is_no_figure() -> None:
+    server = Server([sys.executable, "-c", "print('over')"], 0)
+    try:
+        server.process.wait(PATIENCE)
+        with pytest.raises(RuntimeError, match="over"):
+            server.cpu()
+    finally:
         server.stop()
 
 
