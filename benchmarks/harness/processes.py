@@ -72,7 +72,7 @@ class Server:
         return _tree(self.process.pid)
 
     def cpu(self) -> float:
-        """Return seconds of CPU that the process tree has used, ended threads and children included.
+        """Return seconds of CPU of the process tree, ended threads and children included.
 
         Of who lives it is the process CPU-time clock of POSIX (clock_getcpuclockid), which counts
         nanoseconds; the sum of /proc/PID/task/*/schedstat is the same but forgets threads that have
