@@ -26,22 +26,27 @@ def free_port() -> int:
         return port
 
 
+def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return PATH and HOME and what is given: all that a contender's process gets."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, **(env or {})}
+
+
 class Server:
-    """A running server and its process tree. `env` is added to PATH and HOME, all that it gets."""
+    """A running server and its process tree. `env` is added to PATH and HOME."""
 
     def __init__(
         self, argv: Sequence[str | Path], port: int, env: Mapping[str, str] | None = None
     ) -> None:
         self.port = port
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # lives as long as the server
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         before = os.sched_getaffinity(0)
         pin(SERVER_CORE)  # inherited, so that not even the start is on another core
         self.started = time.perf_counter()
         try:
             self.process = subprocess.Popen(
                 [str(arg) for arg in argv],
-                env={**kept, **(env or {})},
+                env=environment(env),
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=subprocess.STDOUT,

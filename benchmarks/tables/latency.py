@@ -6,9 +6,9 @@ earlier ones have ended; each is measured from sending it until its waiter has t
 sealed response. At nchan 1,000 subscribers wait, and messages as long are published at that pace.
 
 It is time on the wall, the client's own included: both have the same client, and its share is more
-of nchan's figure than of the relay's, which flatters the relay in the ratio. The last row shows that
-share: the same client's time for an answer of nginx without a body, from a server in which nobody
-waits; what nginx does for it, and the kernel for both, is in it.
+of nchan's figure than of the relay's, which flatters the relay in the ratio. The last row shows
+that share: the same client's time for an answer of nginx without a body, while nobody waits there.
+What nginx does for it, and the kernel for both, is in it.
 
 The wait of 25 s holds all of it, so nobody asks twice.
 """

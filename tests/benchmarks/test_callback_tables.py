@@ -3,10 +3,11 @@
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import authjs, relay
+from benchmarks.contenders import authjs, installs, relay
 from benchmarks.contenders.installs import Missing
 from benchmarks.harness.processes import CLIENT_CORE, pin
 from benchmarks.harness.results import Result
@@ -51,6 +52,26 @@ def test_parts() -> None:
 def test_starts(table: object) -> None:
     rows = measured(table).rows
     assert all(one[0] > 0 for columns in rows.values() for one in columns.values())
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that alone is searched for programs, as where Node came by a version manager."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def test_node_is_found_wherever_it_is(elsewhere: Path) -> None:
+    program = elsewhere / "node"
+    program.write_text('#!/bin/sh\necho "$1" "$2" "$SECRET"\n')
+    program.chmod(0o700)
+    assert installs.node(Path("states.mjs"), "3", env={"SECRET": "s"}) == ["states.mjs", "3", "s"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_without_node_a_contender_is_missing() -> None:
+    with pytest.raises(Missing, match=r"^Node cannot be had: .*'node'"):
+        installs.npm("authjs", authjs.PACKAGES, [])
 
 
 def test_a_state_of_another_secret_is_noticed() -> None:
