@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import authjs, installs, relay
+from benchmarks.contenders import authjs, better_auth, installs, relay
 from benchmarks.contenders.installs import Missing
 from benchmarks.harness.processes import CLIENT_CORE, pin
 from benchmarks.harness.results import Result
@@ -52,6 +52,15 @@ def test_parts() -> None:
 def test_starts(table: object) -> None:
     rows = measured(table).rows
     assert all(one[0] > 0 for columns in rows.values() for one in columns.values())
+
+
+def test_better_auth_exits_by_itself_as_node_writes_its_compile_cache_only_then() -> None:
+    try:
+        with better_auth.better_auth(1) as (server, _):
+            pass
+    except Missing as wrong:
+        pytest.skip(str(wrong)[:500])
+    assert server.process.returncode == 0
 
 
 @pytest.fixture
