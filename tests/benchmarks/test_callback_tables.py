@@ -2,8 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +49,40 @@ def test_callbacks(table: object) -> None:
 def test_parts() -> None:
     rows = measured(parts).rows
     assert all(columns[parts.CPU][0] > 0 for columns in rows.values())
+
+
+async def test_a_part_that_is_left_out_is_not_carried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed, carried_out = await parts.parts(tmp_path), list[str]()
+    answer = timed[parts.WHOLE]
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        async def later(*args: Any, **named: Any) -> Any:
+            carried_out.append(name)
+            return await real(*args, **named)
+
+        def now(*args: Any, **named: Any) -> Any:
+            carried_out.append(name)
+            return real(*args, **named)
+
+        return later if iscoroutinefunction(real) else now
+
+    owned = {name: part for name, part in timed.items() if part.owner}
+    for name, part in owned.items():
+        real = getattr(part.owner, part.name)
+        monkeypatch.setattr(part.owner, part.name, counted(name, real))
+    await parts.cost(answer, 3)
+    usual = Counter(carried_out)
+    assert all(usual[name] >= 3 for name in owned)
+    for name, part in owned.items():
+        carried_out.clear()
+        with parts.left_out(part):
+            await parts.cost(answer, 3)
+        assert carried_out.count(name) == 1  # what it returned then stands for the others
+    carried_out.clear()
+    await parts.cost(answer, 3)
+    assert Counter(carried_out) == usual
 
 
 @pytest.mark.parametrize("table", [startup, commands])
