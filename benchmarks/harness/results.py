@@ -76,20 +76,27 @@ class Result:
         }
 
     def as_text(self) -> str:
-        """Return the table in Markdown: medians, and the lowest and highest round."""
-        columns = list(dict.fromkeys(column for row in self.rows.values() for column in row))
-        lines = [self.title, "", _line("", *columns), "|---" * (len(columns) + 1) + "|"]
-        for name, row in self.rows.items():
-            lines.append(_line(name, *(_cell(row.get(column)) for column in columns)))
-        if self.goals:
-            lines += ["", _line("", "of", "in", "ratio", "goal", ""), "|---" * 6 + "|"]
-        for goal in self.goals:
-            met = {True: "met", False: "**missed**", None: ""}[self.reached(goal)]
-            at_most = "–" if goal.at_most is None else f"≤ {goal.at_most}"
-            ratio = _cell(self.ratios(goal))
-            lines.append(_line(goal.row, goal.peer, goal.column, ratio, at_most, met))
-        named = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return "\n".join([*lines, "", f"{named}. {', '.join(machine().values())}."])
+        return as_text(self.as_json(""))
+
+
+def as_text(kept: dict[str, Any]) -> str:
+    """Return a table in Markdown: medians, and the lowest and highest round.
+
+    It is made from what the JSON keeps, so that what is printed is the same when it is made again.
+    """
+    columns = list(dict.fromkeys(column for row in kept["rows"].values() for column in row))
+    lines = [kept["title"], "", _line("", *columns), "|---" * (len(columns) + 1) + "|"]
+    for name, row in kept["rows"].items():
+        lines.append(_line(name, *(_cell(row.get(column)) for column in columns)))
+    if kept["goals"]:
+        lines += ["", _line("", "of", "in", "ratio", "goal", ""), "|---" * 6 + "|"]
+    for goal in kept["goals"]:
+        at_most = "–" if goal["at_most"] is None else f"≤ {goal['at_most']}"
+        met = {True: "met", False: "**missed**", None: ""}[goal["met"]]
+        named = [goal[name] for name in ("row", "peer", "column")]
+        lines.append(_line(*named, _cell(goal["ratio"]), at_most, met))
+    versions = ", ".join(f"{name} {version}" for name, version in kept["versions"].items())
+    return "\n".join([*lines, "", f"{versions}. {', '.join(kept['machine'].values())}."])
 
 
 def commit() -> str:
@@ -126,10 +133,11 @@ def _round(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _cell(values: list[float] | None) -> str:
-    if not values:
+def _cell(spread: dict[str, Any] | None) -> str:
+    if not spread:
         return ""
-    return f"{_short(median(values))} ({_short(min(values))}–{_short(max(values))})"
+    middle, *ends = (_short(spread[name]) for name in ("median", "lowest", "highest"))
+    return f"{middle} ({'–'.join(ends)})"
 
 
 def _short(value: float) -> str:

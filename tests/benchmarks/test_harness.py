@@ -279,6 +279,22 @@ def test_figures_of_a_quick_run_are_not_kept(capsys: pytest.CaptureFixture[str])
     assert "mean nothing" in capsys.readouterr().err
 
 
+def test_a_kept_table_is_printed_again_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"ours": {CPU: [0.39745, 2000.0]}, "theirs": {CPU: [0.5, 1.0], P50: [1.0]}}
+    goals = [Goal("ours", "theirs", CPU, 36), Goal("ours", "theirs", CPU)]
+    result = Result("A table", rows, goals, {"it": "1.0"})
+    monkeypatch.setattr(command, "KEPT", tmp_path)
+    with pytest.raises(SystemExit):
+        command.main(["crowd", "--kept"])
+    assert "benchmarks/run crowd --json" in capsys.readouterr().err
+    (tmp_path / "crowd.json").write_text(json.dumps(result.as_json("crowd")))
+    assert command.main(["crowd", "--kept"]) == 0
+    assert capsys.readouterr().out == f"{result.as_text()}\n"
+    assert "(0.398–2,000)" in result.as_text()  # of 0.3975, which is what is kept
+
+
 def test_without_a_name_the_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([]) == 0
     listed = capsys.readouterr().out
