@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from benchmarks.harness.processes import environment
+
 
 class Missing(Exception):
     """What a contender needs cannot be had here; the sentence says what."""
@@ -19,6 +21,15 @@ def node_version() -> str:
     return said.strip().lstrip("v")
 
 
+def node(script: Path, *args: str, env: Mapping[str, str]) -> list[str]:
+    """Run a script of a contender that is installed, and return the words that it prints."""
+    command = ["node", str(script), *args]
+    done = subprocess.run(
+        command, env=environment(env), capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.split()
+
+
 def cache() -> Path:
     """Return where contenders are kept: `RELAY_BENCHMARKS` or the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
@@ -27,6 +38,7 @@ def cache() -> Path:
 
 def npm(name: str, packages: Mapping[str, str], files: Iterable[Path]) -> Path:
     """Install npm packages, put `files` beside them, and return the directory. Raises Missing."""
+    node_version()
     pins = [f"{package}@{version}" for package, version in packages.items()]
     home = _home(name, packages.values())
     if not (home / "installed").exists():
@@ -57,9 +69,9 @@ def _run(command: list[str], name: str, home: Path | None = None) -> str:
             command, cwd=home, capture_output=True, text=True, check=True, timeout=600
         )
     except subprocess.CalledProcessError as wrong:
-        raise Missing(f"{name} cannot be installed: {wrong.stderr}") from None
+        raise Missing(f"{name} cannot be had: {wrong.stderr}") from None
     except (OSError, subprocess.TimeoutExpired) as wrong:
-        raise Missing(f"{name} cannot be installed: {wrong}") from None
+        raise Missing(f"{name} cannot be had: {wrong}") from None
     return done.stdout
 
 

@@ -36,6 +36,7 @@ http {{
     scgi_temp_path {work}/scgi;
     server {{
         listen 127.0.0.1:{port} backlog=2048;
+        location = /empty {{ return 204; }}
         location ~ ^/subscribe/([0-9a-z-]+)$ {{
             nchan_subscriber longpoll;
             nchan_channel_id $1;
@@ -74,6 +75,11 @@ def nchan() -> Iterator[Server]:
         argv: list[str | Path] = ["nginx", "-c", work / "nginx.conf", "-e", "stderr"]
         with serving(argv, port) as server:
             yield server
+
+
+def empty(server: Server) -> bytes:
+    """Ask for nginx's own answer without a body, the least that a server does."""
+    return request("GET", "/empty", server.port)
 
 
 def subscribe(server: Server, channel: str) -> bytes:

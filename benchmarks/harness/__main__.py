@@ -1,7 +1,7 @@
-"""`benchmarks/run NAME [--quick] [--json] [--plot]`: measure one table and print it.
+"""`benchmarks/run NAME [--quick] [--json] [--plot] [--kept]`: measure one table, print it.
 
 Ends with status 1 if a goal is missed, 2 if nothing could be measured. `--json` and `--plot` keep
-what was found in docs/performance/.
+what was found in docs/performance/, and `--kept` prints what is kept there, without measuring.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from benchmarks.contenders.installs import Missing
 
 from .plot import bars
 from .processes import CLIENT_CORE, pin
-from .results import ROOT
+from .results import ROOT, as_text
 from .rounds import Busy, Plan, Wrong
 
 TABLES = Path(__file__).parents[1] / "tables"
@@ -31,17 +31,29 @@ def names() -> dict[str, str]:
     }
 
 
+def again(name: str, parser: argparse.ArgumentParser) -> int:
+    """Print a table that is kept."""
+    kept = KEPT / f"{name}.json"
+    if not kept.exists():
+        parser.error(f"nothing is kept of it yet: benchmarks/run {name} --json")
+    print(as_text(json.loads(kept.read_text("utf-8"))))
+    return 0
+
+
 def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/run")
     parser.add_argument("name", nargs="?", choices=sorted(p.stem for p in TABLES.glob("[a-z]*.py")))
     parser.add_argument("--quick", action="store_true", help="prove that it runs, measure nothing")
     parser.add_argument("--json", action="store_true", help="keep docs/performance/NAME.json")
     parser.add_argument("--plot", action="store_true", help="keep docs/performance/NAME.svg")
+    parser.add_argument("--kept", action="store_true", help="print docs/performance/NAME.json")
     options = parser.parse_args(args)
     if not options.name:
         for name, about in names().items():
             print(f"{name}: {about}")
         return 0
+    if options.kept:
+        return again(options.name, parser)
     if len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004
         parser.error("server and client need a core each, and here is only one.")
     if options.quick and (options.json or options.plot):

@@ -26,22 +26,27 @@ def free_port() -> int:
         return port
 
 
+def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return PATH and HOME and what is given: all that a contender's process gets."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, **(env or {})}
+
+
 class Server:
-    """A running server and its process tree. `env` is added to PATH and HOME, all that it gets."""
+    """A running server and its process tree. `env` is added to PATH and HOME."""
 
     def __init__(
         self, argv: Sequence[str | Path], port: int, env: Mapping[str, str] | None = None
     ) -> None:
         self.port = port
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # lives as long as the server
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         before = os.sched_getaffinity(0)
         pin(SERVER_CORE)  # inherited, so that not even the start is on another core
         self.started = time.perf_counter()
         try:
             self.process = subprocess.Popen(
                 [str(arg) for arg in argv],
-                env={**kept, **(env or {})},
+                env=environment(env),
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=subprocess.STDOUT,
@@ -72,16 +77,22 @@ class Server:
         return _tree(self.process.pid)
 
     def cpu(self) -> float:
-        """Return seconds of CPU that the process tree has used, ended threads included.
+        """Return seconds of CPU of the process tree, ended threads and children included.
 
-        It is the process CPU-time clock of POSIX (clock_getcpuclockid), which counts nanoseconds;
-        the sum of /proc/PID/task/*/schedstat is the same but forgets threads that have ended.
+        Of who lives it is the process CPU-time clock of POSIX (clock_getcpuclockid), which counts
+        nanoseconds; the sum of /proc/PID/task/*/schedstat is the same but forgets threads that have
+        ended. Of who has ended it is what those that waited for them were told (getrusage's
+        RUSAGE_CHILDREN), in ticks of 10 ms, up to two of which are lost for each parent. Not in it:
+        a child that its parent never waits for, and one that outlives its parent and so leaves the
+        tree. Raises RuntimeError with the server's output if it has ended itself.
         """
-        found = 0.0
-        for pid in self.pids():
+        while self.process.poll() is None:
+            pids = self.pids()
             with contextlib.suppress(OSError):  # a helper that has just ended
-                found += time.clock_gettime((~pid << 3) | 2)
-        return found
+                found = sum(time.clock_gettime((~pid << 3) | 2) + _ended(pid) for pid in pids)
+                if pids == self.pids():  # else one that ended meanwhile might count twice
+                    return found
+        raise RuntimeError(f"{self.process.args!r} has ended: {self.output()}")
 
     def pss(self) -> int:
         """Return the proportional set size of the process tree, in bytes."""
@@ -99,6 +110,12 @@ class Server:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(10)
         self.log.close()
+
+
+def _ended(pid: int) -> float:
+    """Return seconds of CPU of the children, and theirs, that have ended and were waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")  # cutime, cstime
 
 
 def _tree(pid: int) -> list[int]:

@@ -15,12 +15,15 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`row`'s figure divided by `peer`'s must be at most this much, in the median of the rounds."""
+    """`row`'s figure divided by `peer`'s must be at most this much, in the median of the rounds.
+
+    Without `at_most` the ratio is only shown.
+    """
 
     row: str
     peer: str
     column: str
-    at_most: float
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,12 @@ class Result:
         mine, peers = self.rows[goal.row][goal.column], self.rows[goal.peer][goal.column]
         return [one / other for one, other in zip(mine, peers, strict=True)]
 
+    def reached(self, goal: Goal) -> bool | None:
+        """Whether a goal is met; None of a ratio that has no goal."""
+        return None if goal.at_most is None else median(self.ratios(goal)) <= goal.at_most
+
     def met(self) -> bool:
-        return all(median(self.ratios(goal)) <= goal.at_most for goal in self.goals)
+        return all(self.reached(goal) is not False for goal in self.goals)
 
     def as_json(self, name: str) -> dict[str, Any]:
         rows = {
@@ -53,7 +60,7 @@ class Result:
                 "column": goal.column,
                 "ratio": _spread(self.ratios(goal)),
                 "at_most": goal.at_most,
-                "met": median(self.ratios(goal)) <= goal.at_most,
+                "met": self.reached(goal),
             }
             for goal in self.goals
         ]
@@ -69,20 +76,27 @@ class Result:
         }
 
     def as_text(self) -> str:
-        """Return the table in Markdown: medians, and the lowest and highest round."""
-        columns = list(dict.fromkeys(column for row in self.rows.values() for column in row))
-        lines = [self.title, "", _line("", *columns), "|---" * (len(columns) + 1) + "|"]
-        for name, row in self.rows.items():
-            lines.append(_line(name, *(_cell(row.get(column)) for column in columns)))
-        if self.goals:
-            lines += ["", _line("", "of", "in", "ratio", "goal", ""), "|---" * 6 + "|"]
-        for goal in self.goals:
-            ratios = self.ratios(goal)
-            met = "met" if median(ratios) <= goal.at_most else "**missed**"
-            ends = [goal.row, goal.peer, goal.column, _cell(ratios), f"≤ {goal.at_most}", met]
-            lines.append(_line(*ends))
-        named = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return "\n".join([*lines, "", f"{named}. {', '.join(machine().values())}."])
+        return as_text(self.as_json(""))
+
+
+def as_text(kept: dict[str, Any]) -> str:
+    """Return a table in Markdown: medians, and the lowest and highest round.
+
+    It is made from what the JSON keeps, so that what is printed is the same when it is made again.
+    """
+    columns = list(dict.fromkeys(column for row in kept["rows"].values() for column in row))
+    lines = [kept["title"], "", _line("", *columns), "|---" * (len(columns) + 1) + "|"]
+    for name, row in kept["rows"].items():
+        lines.append(_line(name, *(_cell(row.get(column)) for column in columns)))
+    if kept["goals"]:
+        lines += ["", _line("", "of", "in", "ratio", "goal", ""), "|---" * 6 + "|"]
+    for goal in kept["goals"]:
+        at_most = "–" if goal["at_most"] is None else f"≤ {goal['at_most']}"
+        met = {True: "met", False: "**missed**", None: ""}[goal["met"]]
+        named = [goal[name] for name in ("row", "peer", "column")]
+        lines.append(_line(*named, _cell(goal["ratio"]), at_most, met))
+    versions = ", ".join(f"{name} {version}" for name, version in kept["versions"].items())
+    return "\n".join([*lines, "", f"{versions}. {', '.join(kept['machine'].values())}."])
 
 
 def commit() -> str:
@@ -119,10 +133,11 @@ def _round(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _cell(values: list[float] | None) -> str:
-    if not values:
+def _cell(spread: dict[str, Any] | None) -> str:
+    if not spread:
         return ""
-    return f"{_short(median(values))} ({_short(min(values))}–{_short(max(values))})"
+    middle, *ends = (_short(spread[name]) for name in ("median", "lowest", "highest"))
+    return f"{middle} ({'–'.join(ends)})"
 
 
 def _short(value: float) -> str:

@@ -8,6 +8,9 @@ Server CPU for one request of each kind, one after another, as people come back 
 - Allow: check the form's token and the pairing code, commit the release so that it survives
   `kill -9`, ring for whoever waits (nobody does here; `delivery` has waiters).
 
+The goal of a forged state is set on FastMCP's denied path, which reads a transaction and redirects;
+shown without a goal is the ratio to its like: FastMCP's answer to a state that it does not know.
+
 Logins are opened, and confirm pages fetched, before the measurement; each login is used once.
 Every answer is checked after it: responses are decrypted and verified, released logins collected.
 What the peers do and leave out is said in `benchmarks/contenders`. Unfair to them would be: debug
@@ -47,6 +50,7 @@ GOALS = [
     Goal(REDIRECT, AUTHJS, CPU, 0.50),
     Goal(REDIRECT, BETTER, CPU, 0.45),
     Goal(FORGED, DENIED, CPU, 1.0),
+    Goal(FORGED, UNKNOWN, CPU),
     Goal(ALLOW, AUTHJS, CPU, 0.33),
 ]
 ONWARD = re.compile(rf"url={re.escape(relay.RETURN_URL)}\?response=([\w.-]+)\"")

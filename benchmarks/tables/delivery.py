@@ -90,13 +90,14 @@ def published(server: Server, message: bytes) -> One:
     async def one(subscriber: Stream, publisher: Stream) -> Check:
         channel = next(channels)
         delivery = subscriber.send(nchan.subscribe(server, channel))
-        await publisher.send(nchan.publish(server, channel, message))
+        answer = await publisher.send(nchan.publish(server, channel, message))
         delivered = await delivery
-        return lambda: judge(expect(200, delivered))
+        return lambda: judge(answer, delivered)
 
-    def judge(answer: Answer) -> None:
-        if answer.body != message:
-            raise Wrong(f"nchan delivered {answer.raw!r}.")
+    def judge(answer: Answer, delivered: Answer) -> None:
+        expect(201, answer)  # there was a subscriber
+        if expect(200, delivered).body != message:
+            raise Wrong(f"nchan delivered {delivered.raw!r}.")
 
     return one
 

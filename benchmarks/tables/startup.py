@@ -2,8 +2,11 @@
 
 The relay is started for the second time, on a store and keys that exist, by `opencode-relay serve`
 itself; `uv run` in front of it would be uv's own cost. Memory is the proportional set size of the
-process two seconds after its first answer. Python's byte code is there from the start before;
-Node's compile cache is on, where Node has it (22.1 and newer).
+process two seconds after its first answer.
+
+Python's byte code is there from the start before. Node has the like from 22.1 on, its compile
+cache, which is on here and filled by the start before. Node 20 has none, and compiles at each start
+what it runs: so look at the version of Node that stands below the table.
 """
 
 import time

@@ -1,10 +1,12 @@
 """Requests to DynamoDB, counted: what a login costs beside its waiting."""
 
+import json
 import re
 from collections import Counter
 
 import pytest
 
+from benchmarks.scale.measure import MEASURED
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.tap import READS, Tap
 from tests.support.wire import RETURN_URL, MakeWire
@@ -26,6 +28,12 @@ class Count:
         reads = sum(call.action in READS for call in calls)
         by = Counter(f"{call.function} {call.action}" for call in calls)
         return len(calls) - reads, reads, by
+
+
+def measured(*kinds: str) -> float:
+    """Return the requests to DynamoDB of such requests together, as the simulation has them."""
+    requests = json.loads(MEASURED.read_text())["requests"]
+    return sum(float(requests[kind]["store_trips"]) for kind in kinds)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +59,8 @@ async def test_a_login_by_pairing_code(wire: LambdaWire, tap: Tap) -> None:
         "collect GetItem": 1,
     }
     assert (writes, reads) == (7, 5)
+    # What a million logins cost is of the relay as it is.
+    assert measured("open", "callback", "confirm", "collect", "finish") == writes + reads
 
 
 async def test_a_login_by_redirect(wire: LambdaWire, tap: Tap) -> None:
@@ -61,6 +71,8 @@ async def test_a_login_by_redirect(wire: LambdaWire, tap: Tap) -> None:
     assert (await wire.finish(login)).status_code == 204
     writes, reads, _ = count.asked()
     assert (writes, reads) == (3, 3)
+    kinds = ("open, redirect", "callback, redirect", "finish, redirect")
+    assert measured(*kinds) == writes + reads
 
 
 async def test_a_question_reads_once_and_is_not_held(wire: LambdaWire, tap: Tap) -> None:

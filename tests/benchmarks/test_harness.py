@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from benchmarks.harness import __main__ as command
 from benchmarks.harness.client import Answer, complete, exchange, request
 from benchmarks.harness.plot import bars
-from benchmarks.harness.processes import Server
+from benchmarks.harness.processes import PATIENCE, Server
 from benchmarks.harness.results import Goal, Result
 from benchmarks.harness.rounds import CPU, P50, SHARE, Busy, Plan, Requests, Wrong, rounds
 
@@ -28,11 +29,17 @@ def burn():
 thread = threading.Thread(target=burn)
 thread.start()
 thread.join()
-if sys.argv[1:] == ["parent"]:
+role, again = sys.argv[1], [sys.executable, __file__]
+if role == "parent":
+    subprocess.run([*again, "ends"])
+    child = subprocess.Popen([*again, "holds"])
+elif role == "ends":
+    subprocess.run([*again, "ends too"])
+elif role == "holds":
     held = b"x" * (64 << 20)
-    child = subprocess.Popen([sys.executable, __file__])
-print("burnt", flush=True)
-time.sleep(600)
+print("burnt", time.process_time(), flush=True)
+if role in ("parent", "holds"):
+    time.sleep(600)
 """
 
 
@@ -144,6 +151,15 @@ def test_a_missed_goal_is_said() -> None:
     assert "**missed**" in result.as_text()
 
 
+def test_a_ratio_without_a_goal_is_shown_and_decides_nothing() -> None:
+    rows = {"ours": {CPU: [3.0]}, "theirs": {CPU: [2.0]}}
+    result = Result("", rows, [Goal("ours", "theirs", CPU)], {})
+    assert result.met()
+    assert f"| ours | theirs | {CPU} | 1.5 (1.5–1.5) | – |  |" in result.as_text()
+    [kept] = result.as_json("name")["goals"]
+    assert (kept["ratio"]["median"], kept["at_most"], kept["met"]) == (1.5, None, None)
+
+
 def test_the_same_figures_are_the_same_picture(tmp_path: Path) -> None:
     rows = {"ours": {CPU: [1.0, 2.0]}, "theirs": {CPU: [2.0, 3.0]}}
     result = Result("A table", rows, [Goal("ours", "theirs", CPU, 1)], {})
@@ -154,22 +170,37 @@ def test_the_same_figures_are_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_cpu_and_memory_are_those_of_the_whole_tree(tmp_path: Path) -> None:
-    """Ended threads and children count: 0.2 s in a thread of each of two processes."""
+    """So is what has ended: of 0.2 s in a thread each, one child's, and one's whose parent ended.
+
+    A child that is left out would be 0.2 s missing, one counted twice 0.2 s too many.
+    """
     script = tmp_path / "burn.py"
     script.write_text(BURN)
     server = Server([sys.executable, script, "parent"], 0)
     try:
         for _ in range(6000):
-            if server.output().count("burnt") == 2:
+            if server.output().count("burnt") == 4:
                 break
             time.sleep(0.01)
         assert len(server.pids()) == 2
-        assert server.cpu() >= 0.4
+        burnt = sum(map(float, re.findall(r"burnt (.+)", server.output())))
+        assert burnt >= 0.8
+        assert server.cpu() == pytest.approx(burnt, abs=0.1)
         assert server.pss() > 64 << 20
         assert os.sched_getaffinity(server.process.pid) != os.sched_getaffinity(0)
     finally:
         for pid in reversed(server.pids()):
             os.kill(pid, 9)
+        server.stop()
+
+
+def test_the_clock_of_a_server_that_has_ended_is_no_figure() -> None:
+    server = Server([sys.executable, "-c", "print('over')"], 0)
+    try:
+        server.process.wait(PATIENCE)
+        with pytest.raises(RuntimeError, match="over"):
+            server.cpu()
+    finally:
         server.stop()
 
 
@@ -246,6 +277,22 @@ def test_figures_of_a_quick_run_are_not_kept(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         command.main(["callbacks", "--quick", "--json"])
     assert "mean nothing" in capsys.readouterr().err
+
+
+def test_a_kept_table_is_printed_again_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"ours": {CPU: [0.39745, 2000.0]}, "theirs": {CPU: [0.5, 1.0], P50: [1.0]}}
+    goals = [Goal("ours", "theirs", CPU, 36), Goal("ours", "theirs", CPU)]
+    result = Result("A table", rows, goals, {"it": "1.0"})
+    monkeypatch.setattr(command, "KEPT", tmp_path)
+    with pytest.raises(SystemExit):
+        command.main(["crowd", "--kept"])
+    assert "benchmarks/run crowd --json" in capsys.readouterr().err
+    (tmp_path / "crowd.json").write_text(json.dumps(result.as_json("crowd")))
+    assert command.main(["crowd", "--kept"]) == 0
+    assert capsys.readouterr().out == f"{result.as_text()}\n"
+    assert "(0.398–2,000)" in result.as_text()  # of 0.3975, which is what is kept
 
 
 def test_without_a_name_the_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

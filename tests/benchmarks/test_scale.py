@@ -112,6 +112,14 @@ def test_computing_costs_the_same_at_any_size_and_waiting_does_not() -> None:
     assert money.held(1, 0, 256).held == pytest.approx(2 * small)
     assert small == pytest.approx(0.125 * PRICES["Lambda, a GB-second"])
 
+    def working(memory: int) -> float:
+        template = Template(memory=dict.fromkeys(deployed().memory, memory), platform_logs=False)
+        return money.request("open", template).working
+
+    # A request waits for the store, and half a millisecond for its bill to be rounded up.
+    waits = (money.measured()["requests"]["open"]["store_trips"] * 4 + 0.5) / 1000
+    assert working(256) - working(128) == pytest.approx(money.held(waits, 0, 128).held)
+
 
 # Limits
 

@@ -1,5 +1,6 @@
 """The tables about waiting and delivery: they run, and a contender that does less is noticed."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 
@@ -7,7 +8,8 @@ import pytest
 from opencode_relay.response import SealError
 
 from benchmarks.contenders import nchan, relay
-from benchmarks.harness.processes import CLIENT_CORE, pin
+from benchmarks.harness.client import Answer
+from benchmarks.harness.processes import CLIENT_CORE, Server, pin
 from benchmarks.harness.rounds import CPU, P50, Plan, Wrong, rounds
 from benchmarks.harness.streams import Loop, Stream, wait
 from benchmarks.tables import crowd, delivery, latency, waiting
@@ -42,7 +44,8 @@ def test_delivery() -> None:
 @needs_nchan
 def test_latency() -> None:
     rows = latency.measure(QUICK).rows
-    assert all(min(rows[name][P50]) > 0 for name in (latency.OURS, latency.THEIRS))
+    names = (latency.OURS, latency.THEIRS, latency.CLIENT)
+    assert all(min(rows[name][P50]) > 0 for name in names)
 
 
 @needs_nchan
@@ -57,16 +60,43 @@ def test_crowd() -> None:
 
 
 @needs_nchan
-def test_a_message_that_was_not_published_is_noticed(loop: Loop) -> None:
+def test_a_message_that_was_not_published_is_noticed(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = nchan.publish
+
+    def something_else(server: Server, channel: str, _: bytes) -> bytes:
+        return publish(server, channel, b"y")
+
+    monkeypatch.setattr(nchan, "publish", something_else)
+    with nchan.nchan() as server:
+        published = delivery.published(server, b"x")
+        with pytest.raises(Wrong, match="nchan delivered"):
+            rounds({"": delivery.Deliveries(server, loop, published)}, 2, QUICK)
+
+
+@needs_nchan
+def test_a_message_published_to_nobody_is_noticed(loop: Loop) -> None:
+    """Nobody waits when it comes; who asks afterwards is delivered it all the same."""
     with nchan.nchan() as server:
         publish = delivery.published(server, b"x")
 
-        async def something_else(first: Stream, second: Stream) -> delivery.Check:
-            await first.send(nchan.publish(server, f"login-{0:018}", b"y"))
-            return await publish(first, second)
+        class Late(Stream):
+            def send(self, content: bytes) -> asyncio.Future[Answer]:
+                self.late = content
+                return asyncio.ensure_future(self.deliver())
 
-        with pytest.raises(Wrong, match="nchan delivered"):
-            rounds({"": delivery.Deliveries(server, loop, something_else)}, 1, QUICK)
+            async def deliver(self) -> Answer:
+                await asyncio.sleep(0.1)
+                return await super().send(self.late)
+
+        async def late(_: Stream, publisher: Stream) -> delivery.Check:
+            running = asyncio.get_running_loop()
+            made = await running.create_connection(Late, "127.0.0.1", server.port)
+            return await publish(made[1], publisher)
+
+        with pytest.raises(Wrong, match="201 was expected"):
+            rounds({"": delivery.Deliveries(server, loop, late)}, 2, QUICK)
 
 
 def test_a_response_that_the_instance_cannot_open_is_noticed(loop: Loop) -> None:

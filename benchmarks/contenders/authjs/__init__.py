@@ -11,12 +11,11 @@ under version 5). `bare` is less than anybody runs: its core behind a dozen line
 
 import contextlib
 import secrets
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks.contenders.installs import npm
+from benchmarks.contenders.installs import node, npm
 from benchmarks.harness.client import Answer, request
 from benchmarks.harness.processes import Server, free_port, serving
 
@@ -31,11 +30,10 @@ def authjs(server: str, states: int) -> Iterator[tuple[Server, Sequence[str]]]:
     """Start the proxy, `express` or `bare`; yield it and so many states of a site behind it."""
     home = npm("authjs", PACKAGES, HERE.glob("*.mjs"))
     env = {"AUTH_SECRET": secrets.token_hex(32), "NODE_ENV": "production"}
-    make: list[str | Path] = ["node", home / "states.mjs", str(states)]
-    made = subprocess.run(make, env=env, capture_output=True, text=True, check=True, timeout=60)
+    made = node(home / "states.mjs", str(states), env=env)
     port = free_port()
     with serving(["node", home / f"{server}.mjs", str(port)], port, env) as started:
-        yield started, made.stdout.split()
+        yield started, made
 
 
 def callback(server: Server, state: str, code: str) -> bytes:

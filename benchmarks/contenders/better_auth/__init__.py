@@ -9,11 +9,10 @@ the relay's are.
 
 import contextlib
 import secrets
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.contenders.installs import npm
+from benchmarks.contenders.installs import node, npm
 from benchmarks.harness.client import Answer, request
 from benchmarks.harness.processes import Server, free_port, serving
 
@@ -35,15 +34,10 @@ def better_auth(states: int) -> Iterator[tuple[Server, Sequence[str]]]:
     """Start the production server; yield it and so many states of a preview."""
     port, env = free_port(), environment()
     argv = command(port)
-    make: list[str | Path] = [
-        "node",
-        Path(argv[1]).parent / "states.mjs",
-        str(states),
-        f"http://127.0.0.1:{port}",
-    ]
-    made = subprocess.run(make, env=env, capture_output=True, text=True, check=True, timeout=60)
+    script = Path(argv[1]).parent / "states.mjs"
+    made = node(script, str(states), f"http://127.0.0.1:{port}", env=env)
     with serving(argv, port, env) as server:
-        yield server, made.stdout.split()
+        yield server, made
 
 
 def denied(server: Server, state: str) -> bytes:

@@ -6,3 +6,5 @@ import { make } from "./config.mjs"
 const port = Number(process.argv[2])
 const origin = `http://127.0.0.1:${port}`
 createServer(toNodeHandler(make(origin, origin))).listen(port, "127.0.0.1")
+// Node writes its compile cache when it exits, and not when the signal kills it.
+process.once("SIGTERM", () => process.exit())
