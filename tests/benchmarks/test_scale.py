@@ -229,7 +229,7 @@ def test_the_page_says_which_goals_are_met() -> None:
     found = dict(zip(scale.GOALS, (row["dollars"], row["p50"], by_redirect), strict=True))
     page = (ROOT / "docs" / "performance.md").read_text()
     told = re.findall(
-        r"^\| .+ \| \$?([\d.]+)(?: s)? \| ≤ \$?([\d.]+)(?: s)? \| (.+) \|$", page, re.M
+        r"^\| .+ \| \$?([\d.]+)(?: s)? \| ≤ \$?([\d.]+)(?: s)? \| (.+) \|$", page, re.MULTILINE
     )
     assert [float(goal) for _, goal, _ in told] == [*scale.GOALS.values()]
     assert [met == "met" for *_, met in told] == [found[one] <= scale.GOALS[one] for one in found]
