@@ -178,7 +178,7 @@ def met(found: dict[str, Any]) -> bool:
     chosen = found["schedules"][0]
     return bool(
         chosen["dollars"] <= GOALS["dollars"]
-        and chosen["p50"] < GOALS["median delay, s"]
+        and chosen["p50"] <= GOALS["median delay, s"]
         and found["redirect"]["dollars"] <= GOALS["dollars by redirect"]
     )
 
