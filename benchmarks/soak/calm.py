@@ -11,7 +11,7 @@ from benchmarks.soak.process import Process
 from benchmarks.soak.world import World
 
 LOGINS = 20
-TIMES = 25  # connections of each kind that are never finished, to each process
+TIMES = 130  # connections of each kind that are never finished, to each process
 _LETS_GO = 6  # seconds in which it has let go of what is over
 
 
