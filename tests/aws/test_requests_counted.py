@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.scale.measure import MEASURED
 from tests.aws.ric_wire import LambdaWire
 from tests.aws.tap import READS, Tap
+from tests.aws.template import ROOT
 from tests.support.wire import RETURN_URL, MakeWire
 
 
@@ -32,7 +32,8 @@ class Count:
 
 def measured(*kinds: str) -> float:
     """Return the requests to DynamoDB of such requests together, as the simulation has them."""
-    requests = json.loads(MEASURED.read_text())["requests"]
+    kept = ROOT / "benchmarks" / "scale" / "measured.json"
+    requests = json.loads(kept.read_text())["requests"]
     return sum(float(requests[kind]["store_trips"]) for kind in kinds)
 
 
