@@ -96,12 +96,7 @@ class Server:
 
     def pss(self) -> int:
         """Return the proportional set size of the process tree, in bytes."""
-        found = 0
-        for pid in self.pids():
-            with contextlib.suppress(OSError):
-                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                found += int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1])  # type: ignore[index]
-        return found * 1024
+        return sum(map(pss, self.pids()))
 
     def stop(self) -> None:
         for how in (signal.SIGTERM, signal.SIGKILL):
@@ -110,6 +105,15 @@ class Server:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(10)
         self.log.close()
+
+
+def pss(pid: int) -> int:
+    """Return the proportional set size of one process, in bytes; 0 where it has ended."""
+    with contextlib.suppress(OSError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        if found := re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE):
+            return int(found[1]) * 1024
+    return 0
 
 
 def _ended(pid: int) -> float:

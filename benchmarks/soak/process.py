@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
@@ -36,14 +35,6 @@ class Process:
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.id}/fd"))  # noqa: PTH208  # they are no paths
-
-    def pss(self) -> int:
-        """Return the proportional set size in bytes; 0 where it has ended."""
-        with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{self.id}/smaps_rollup").read_text()
-            if found := re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE):
-                return int(found[1]) * 1024
-        return 0
 
     async def metrics(self) -> str:
         async with httpx.AsyncClient() as http:

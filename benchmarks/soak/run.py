@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from benchmarks.harness.processes import pss
 from benchmarks.soak import lives
 from benchmarks.soak import tally as is_
 from benchmarks.soak.calm import calm, unfinished
@@ -159,7 +160,7 @@ class Soak:
             await self._look("the database in the run")
 
     async def _look(self, where: str) -> None:
-        self.peak = max(self.peak, sum(process.pss() for process in self.target.processes))
+        self.peak = max(self.peak, sum(pss(process.id) for process in self.target.processes))
         await self._search(await self.target.stored(), where)
 
     async def _leap(self) -> None:

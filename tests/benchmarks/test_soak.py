@@ -111,8 +111,6 @@ LOGS_THE_PAIRING_CODE = edit(
     'self.events.tell("opened", new.confirmation, login_id=login_id, instance_id=who)',
     'self.events.tell("opened", new.confirmation, login_id=login_id, pairing=code)',
 )
-
-
 NEW_KEYS_STAY_UNUSED = edit(
     "keys.ring", "Key.new(purpose, now + HEAD_START)", "Key.new(purpose, now + 999 * HEAD_START)"
 )
